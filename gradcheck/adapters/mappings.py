@@ -1,0 +1,182 @@
+"""How is a loss over a structure of parameters flattened? Nested dicts, lists, tuples and dataclasses of arrays."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from gradcheck.adapters.inputs import Wrt, as_primal, choose_wrt, positional_parameters
+from gradcheck.errors import ArgumentError
+from gradcheck.layer import BrokenContract, Derivative, Layer, Named, name_outputs
+
+_MISSING = object()
+
+
+def _children(node: Any) -> list[tuple[Any, Any]] | None:
+    """Return the (key, child) pairs of a container, or None for a leaf."""
+    if isinstance(node, Mapping):
+        return list(node.items())
+    if dataclasses.is_dataclass(node) and not isinstance(node, type):
+        return [(field.name, getattr(node, field.name)) for field in dataclasses.fields(node)]
+    if hasattr(node, "_fields") and isinstance(node, tuple):
+        return list(zip(node._fields, node, strict=True))
+    if isinstance(node, tuple) or (isinstance(node, list) and not _is_array_like(node)):
+        return list(enumerate(node))
+    return None
+
+
+def _is_array_like(values: list[Any]) -> bool:
+    """Tell a list of numbers (one array, to `numpy.asarray`) from a list of arrays or containers."""
+    return bool(values) and all(
+        isinstance(value, (int, float, np.number)) or (isinstance(value, list) and _is_array_like(value))
+        for value in values
+    )
+
+
+def _join(path: str, key: Any) -> str:
+    if isinstance(key, int):
+        return f"{path}[{key}]"
+    return f"{path}.{key}" if path else str(key)
+
+
+def _leaves(node: Any, path: str) -> Iterator[tuple[str, Any]]:
+    children = _children(node)
+    if children is None:
+        yield path, node
+    else:
+        for key, child in children:
+            yield from _leaves(child, _join(path, key))
+
+
+def _is_numeric(leaf: Any) -> bool:
+    return isinstance(leaf, (np.ndarray, np.generic, int, float, list)) or hasattr(leaf, "__array__")
+
+
+def _rebuild(node: Any, path: str, arrays: Named) -> Any:
+    """Return the same structure with its arrays replaced."""
+    children = _children(node)
+    if children is None:
+        return arrays.get(path, node)
+    built = {key: _rebuild(child, _join(path, key), arrays) for key, child in children}
+    if isinstance(node, Mapping):
+        try:
+            return type(node)(built)  # type: ignore[call-arg]  # every mapping people pass takes a dict
+        except TypeError:
+            return built
+    if dataclasses.is_dataclass(node) and not isinstance(node, type):
+        settable = {field.name for field in dataclasses.fields(node) if field.init}
+        return dataclasses.replace(node, **{key: value for key, value in built.items() if key in settable})
+    if hasattr(node, "_fields"):
+        return type(node)(**built)
+    return type(node)(built.values())
+
+
+def _pick(node: Any, path: str, keys: list[Any]) -> object:
+    """Follow `keys` into a gradient structure; `_MISSING` where it ends early."""
+    for key in keys:
+        if isinstance(node, Mapping):
+            node = node.get(key, _MISSING)
+        elif isinstance(key, int) and isinstance(node, (list, tuple)):
+            node = node[key] if key < len(node) else _MISSING
+        else:
+            node = getattr(node, str(key), _MISSING)
+        if node is _MISSING:
+            return _MISSING
+    return node
+
+
+def _paths(node: Any, path: str, keys: list[Any]) -> Iterator[tuple[str, list[Any]]]:
+    children = _children(node)
+    if children is None:
+        yield path, keys
+    else:
+        for key, child in children:
+            yield from _paths(child, _join(path, key), [*keys, key])
+
+
+def adapt_mapping(
+    loss: Callable[[Any], Any],
+    grad: Callable[[Any], Any],
+    params: Any,
+    *,
+    names: Any = None,
+    wrt: Wrt = None,
+) -> Layer:
+    """Make a `Layer` of a scalar loss over a structure of arrays and its gradient in the same structure.
+
+    Parameters
+    ----------
+    loss : callable
+        ``loss(params)`` returns a scalar.
+    grad : callable
+        ``grad(params)`` returns the gradient in the structure of `params`; those of integer leaves may be missing.
+    params : array_like, or a (nested) dict, list, tuple, namedtuple or dataclass of them
+        The point. Leaves that are no numbers (strings, None, functions) are handed through.
+    names, wrt
+        As in `gradcheck.check_grad`. Names are paths: ``"W"``, ``"layer1.W"``, ``"params[0]"``, ``"layers[0].b"``.
+
+    Returns
+    -------
+    Layer
+        Without cotangent.
+
+    Raises
+    ------
+    ArgumentError
+        If an argument cannot be used; the message names it.
+    """
+    for name, value in (("loss", loss), ("grad", grad)):
+        if not callable(value):
+            raise ArgumentError(f"{name} was {type(value).__name__}, which cannot be called; give a function")
+    signature = positional_parameters(loss)
+    root = signature[0][0] if signature and signature[0] else "params"
+    if isinstance(names, str):
+        names = [names]
+    structured = _children(params) is not None
+    if not structured and names is not None:
+        names = list(names)
+        if len(names) != 1:
+            raise ArgumentError(f"names has {len(names)} entries {tuple(names)} for one array; give one name")
+        root = names[0]
+    elif names is not None:
+        raise ArgumentError("names was given, but params is a structure whose own keys name its arrays; leave it out")
+    top = "" if isinstance(params, Mapping) or hasattr(params, "_fields") or dataclasses.is_dataclass(params) else root
+    primals = {path: as_primal(leaf, f"params {path!r}") for path, leaf in _leaves(params, top) if _is_numeric(leaf)}
+    if not structured and not primals:
+        primals = {top: as_primal(params, "params")}
+    if not primals:
+        raise ArgumentError("params holds no arrays; give an array, or a dict, list, tuple or dataclass of arrays")
+    chosen = choose_wrt(primals, wrt)
+    keys = dict(_paths(params, top, []))
+    label = getattr(grad, "__name__", "gradient")
+    label = "gradient" if label == "<lambda>" else label
+
+    def call(arrays: Named) -> tuple[Named, Derivative]:
+        given = _rebuild(params, top, arrays)
+        outputs = name_outputs(loss(given))
+
+        def gradient(cotangents: Named) -> Mapping[str, object]:
+            result = grad(given)
+            found = {name: _pick(result, name, keys[name]) for name in arrays}
+            missing = [name for name in chosen if found[name] is _MISSING]
+            if missing:
+                raise BrokenContract(
+                    "count",
+                    f"{label} returned no gradient for {', '.join(map(repr, missing))}: return it in the structure of "
+                    f"params ({', '.join(map(repr, chosen))}), or name those it returns with wrt=",
+                )
+            return {name: value for name, value in found.items() if value is not _MISSING}
+
+        return outputs, gradient
+
+    return Layer(
+        name=label,
+        call=call,
+        primals=primals,
+        wrt=chosen,
+        cotangent=False,
+        reproduce=f"gradcheck.check_grad({getattr(loss, '__name__', 'loss')}, {label}, params)".replace("<lambda>", "loss"),
+    )

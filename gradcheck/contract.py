@@ -1,0 +1,321 @@
+"""Does the backward pass keep its contract? Asked before any number is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gradcheck.evaluate import Evaluator, Pass
+from gradcheck.layer import Array, BrokenContract, Layer, Named
+from gradcheck.report import Violation
+
+
+@dataclass
+class Findings:
+    """What the contract's checks found.
+
+    Attributes
+    ----------
+    violations : list of Violation
+        Broken clauses.
+    notes : list of str
+        What is only unwise.
+    result : dict of str to ndarray
+        The derivative at the point as arrays; empty where the contract is broken.
+    """
+
+    violations: list[Violation] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    result: Named = field(default_factory=dict)
+
+
+def examine(evaluator: Evaluator, vectors: Named, first: Pass, expected: Named, *, thorough: bool = True) -> Findings:
+    """Check one derivative's contract.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        At the point itself.
+    vectors : dict of str to ndarray
+        The cotangents (or tangents) that `first` was run with.
+    first : Pass
+        A forward and backward at the point.
+    expected : dict of str to ndarray
+        Arrays whose names, shapes and dtypes the derivative's result must have: the primals to differentiate for a
+        vjp, the outputs for a jvp.
+    thorough : bool
+        Also check determinism, accumulation and stale caches, by further calls (``contract=True``).
+
+    Returns
+    -------
+    Findings
+    """
+    found = Findings()
+    for what in first.changed:
+        name = what.split(" by ", maxsplit=1)[0]
+        found.violations.append(
+            Violation(
+                f"{what.replace(' by ', ' was changed in place by ')}: work on a copy",
+                "mutation",
+                name.removeprefix("the "),
+            )
+        )
+    assert_result = first.result or {}
+    found.result = _arrays(assert_result, expected, found, evaluator.layer)
+    if found.violations or not thorough:
+        return found
+    word = "cotangent" if evaluator.layer.mode == "vjp" else "tangent"
+    found.notes += [
+        f"the gradient of {name} shares memory with the {word}: harmless here, a surprise for whoever changes one"
+        for name in first.aliases
+        if name in expected
+    ]
+    found.notes += [
+        f"{evaluator.layer.name} returned a gradient for {name!r}, which is no input: ignored"
+        for name in assert_result
+        if name not in evaluator.point and evaluator.layer.mode == "vjp"
+    ]
+    _repeat(evaluator, vectors, first, expected, found)
+    if not found.violations:
+        _second_forward(evaluator, vectors, expected, found)
+    return found
+
+
+def _arrays(result: Mapping[str, Any], expected: Named, found: Findings, layer: Layer) -> Named:
+    """Turn raw results into arrays, and say which are not what they should be."""
+    arrays: Named = {}
+    for name, like in expected.items():
+        label = _gradient_name(name) if layer.mode == "vjp" else f"the tangent of {name}"
+        value = result.get(name)
+        if value is None:
+            missing = "is missing" if name not in result else "is None"
+            found.violations.append(
+                Violation(
+                    f"{label} {missing}, {name} has shape {like.shape}: return its gradient, zeros if it has none, or "
+                    f"leave {name} out with wrt=",
+                    "count",
+                    name,
+                )
+            )
+            continue
+        try:
+            array = np.asarray(value)
+        except (TypeError, ValueError) as error:
+            found.violations.append(Violation(f"{label} is no array: {error}", "dtype", name))
+            continue
+        if array.dtype.kind != "f":
+            found.violations.append(
+                Violation(
+                    f"{label} has dtype {array.dtype}, {name} has {like.dtype}: a gradient is floating-point"
+                    + (", integers cut its fraction off" if array.dtype.kind in "iu" else ""),
+                    "dtype",
+                    name,
+                )
+            )
+        elif array.shape != like.shape:
+            found.violations.append(
+                Violation(
+                    f"{label} has shape {array.shape}, {name} has {like.shape}: {shape_advice(array.shape, like.shape)}",
+                    "shape",
+                    name,
+                )
+            )
+        else:
+            if array.dtype.itemsize < like.dtype.itemsize:
+                found.notes.append(f"{label} has dtype {array.dtype}, {name} has {like.dtype}: precision is lost")
+            arrays[name] = np.array(array)
+    return arrays
+
+
+def _gradient_name(name: str) -> str:
+    """Return ``"db"`` for ``"b"``, ``"layer1.db"`` for ``"layer1.b"``."""
+    head, dot, tail = name.rpartition(".")
+    return f"{head}{dot}d{tail}"
+
+
+def shape_advice(got: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    """Say in a few words how a gradient of one shape comes to have another.
+
+    Examples
+    --------
+    >>> shape_advice((4, 3), (1, 3))
+    'the sum over the batch axis is missing'
+    >>> shape_advice((3, 2), (2, 3))
+    'it is transposed'
+    """
+    aligned = (1,) * (len(got) - len(wanted)) + wanted
+    if len(aligned) == len(got):
+        axes = [i for i, (g, w) in enumerate(zip(got, aligned, strict=True)) if g != w]
+        if axes and all(aligned[i] == 1 for i in axes):
+            if axes == [0]:
+                return "the sum over the batch axis is missing"
+            return f"the sum over axis {axes[0] if len(axes) == 1 else tuple(axes)} is missing"
+    squeezed = tuple(n for n in wanted if n != 1)
+    if tuple(n for n in got if n != 1) == squeezed:
+        return "the same entries in another shape: keepdims=True or reshape"
+    if len(got) > 1 and got == wanted[::-1]:
+        return "it is transposed"
+    if len(got) == len(wanted) and sorted(got) == sorted(wanted):
+        return "its axes are permuted"
+    if got == ():
+        return "it was summed over everything"
+    lost = len(got) < len(wanted) or (len(got) == len(wanted) and any(g == 1 < w for g, w in zip(got, wanted, strict=True)))
+    if lost and all(n == 1 or n in wanted for n in got):
+        return "it was summed over an axis too many"
+    return "a gradient has the shape of what it is the gradient of (was it summed over the wrong axis?)"
+
+
+def _repeat(evaluator: Evaluator, vectors: Named, first: Pass, expected: Named, found: Findings) -> None:
+    """Call forward and backward once more in the same way: the same must come out."""
+    second = evaluator.run(vectors)
+    for name, array in first.outputs.items():
+        where = _differs(array, second.outputs.get(name))
+        if where is not None:
+            found.violations.append(
+                Violation(
+                    f"two identical forward calls gave different results: {_values(name, where, array, second.outputs)}; "
+                    "fix the seed before each call",
+                    "determinism",
+                    name,
+                )
+            )
+            return
+    again = _quiet_arrays(second, expected, evaluator.layer)
+    for name, array in found.result.items():
+        where = _differs(array, again.get(name))
+        if where is None:
+            continue
+        third = _quiet_arrays(evaluator.run(vectors), expected, evaluator.layer)
+        if _accumulates(array, again.get(name), third.get(name)):
+            text = (
+                f"{_gradient_name(name)} grows by the same amount with every backward call: it is accumulated (+=); "
+                "assign it, reset it before each backward (zero_grad), or declare it with accumulates=True"
+            )
+            found.violations.append(Violation(text, "accumulation", name))
+        else:
+            found.violations.append(
+                Violation(
+                    "two identical backward calls gave different results: "
+                    f"{_values(_gradient_name(name), where, array, {_gradient_name(name): again.get(name)})}",
+                    "determinism",
+                    name,
+                )
+            )
+
+
+def _second_forward(evaluator: Evaluator, vectors: Named, expected: Named, found: Findings) -> None:
+    """Run a forward elsewhere: what the layer promises of its cache must hold."""
+    layer = evaluator.layer
+    elsewhere = _nearby(evaluator)
+    if layer.reentrant:
+        stale = _after_another_forward(evaluator, vectors, elsewhere, expected)
+        reference: Named = found.result
+        text = "after a forward with other inputs the backward of the earlier call gave something else: "
+        remedy = "it relies on what the last forward stored, though it is given its inputs again"
+    elif layer.fresh is not None:
+        stale = _at(evaluator, elsewhere, vectors, expected, layer)
+        reference = _at(evaluator, elsewhere, vectors, expected, layer.fresh())
+        text = "after a second forward the backward does not belong to it: "
+        remedy = "it uses what an earlier forward cached (stale)"
+    else:
+        return
+    for name, array in reference.items():
+        where = _differs(array, stale.get(name))
+        if where is not None:
+            label = _gradient_name(name)
+            values = _values(label, where, array, {label: stale.get(name)}, "should be", "is")
+            found.violations.append(Violation(f"{text}{values}; {remedy}", "stale", name))
+
+
+def _after_another_forward(evaluator: Evaluator, vectors: Named, elsewhere: Named, expected: Named) -> Named:
+    """Apply the derivative of the point's forward after a forward elsewhere."""
+    layer = evaluator.layer
+    primals = {name: array.copy() for name, array in evaluator.point.items()}
+    evaluator.forward_calls += 2
+    evaluator.backward_calls += 1
+    with np.errstate(all="ignore"):
+        _, derivative = layer(primals)
+        try:
+            layer(elsewhere)
+        except (ArithmeticError, ValueError):
+            return {}  # the neighbouring point is outside the domain: nothing can be said, and nothing is
+        raw = derivative({name: array.copy() for name, array in vectors.items()})
+    return _quiet(raw, expected, layer)
+
+
+def _at(evaluator: Evaluator, primals: Named, vectors: Named, expected: Named, layer: Layer) -> Named:
+    """Run forward and backward at another point, through an evaluator of its own so that views stay read-only."""
+    other = Evaluator(layer, primals)
+    other._copies = evaluator._copies  # noqa: SLF001  # the same class: what was learnt about this layer
+    before = (other.forward_calls, other.backward_calls)
+    try:
+        with np.errstate(all="ignore"):
+            return _quiet_arrays(other.run(vectors), expected, layer)
+    except (ArithmeticError, ValueError):
+        return {}
+    finally:
+        evaluator.forward_calls += other.forward_calls - before[0]
+        evaluator.backward_calls += other.backward_calls - before[1]
+
+
+def _nearby(evaluator: Evaluator) -> Named:
+    """Return another point, near enough to be in the domain, far enough to be told apart."""
+    rng = np.random.default_rng(0)
+    moved = {}
+    for name, array in evaluator.point.items():
+        if array.dtype.kind != "f" or not array.size:
+            moved[name] = array.copy()
+            continue
+        shift = rng.uniform(0.01, 0.03, array.shape) * rng.choice([-1.0, 1.0], array.shape)
+        moved[name] = np.asarray(array * (1 + shift) + np.where(array == 0, np.abs(shift), 0)).astype(array.dtype)
+    return moved
+
+
+def _quiet_arrays(done: Pass, expected: Named, layer: Layer) -> Named:
+    return _quiet(done.result or {}, expected, layer)
+
+
+def _quiet(raw: Mapping[str, Any], expected: Named, layer: Layer) -> Named:
+    return _arrays(raw, expected, Findings(), layer)
+
+
+def _differs(one: Array, other: Array | None) -> tuple[int, ...] | None:
+    """Return the entry where two results differ most, or None where they agree up to reordered rounding."""
+    if other is None or one.shape != other.shape:
+        return None
+    if one.dtype.kind not in "fc":
+        same = one == other
+        worst = None if np.all(same) else int(np.argmin(same))
+    else:
+        with np.errstate(all="ignore"):
+            gap = np.abs(one.astype(np.float64) - other.astype(np.float64))
+        gap = np.where(np.isnan(one) & np.isnan(other) | (one == other), 0.0, gap)
+        gap = np.where(np.isnan(gap), np.inf, gap)
+        finite = np.abs(one[np.isfinite(one)])
+        eps = float(np.finfo(one.dtype).eps)
+        limit = eps ** (2 / 3) * (float(finite.max()) if finite.size else 1.0)
+        worst = int(np.argmax(gap)) if gap.size and gap.max() > limit else None
+    return None if worst is None else tuple(int(i) for i in np.unravel_index(worst, one.shape))
+
+
+def _accumulates(one: Array, two: Array | None, three: Array | None) -> bool:
+    if two is None or three is None:
+        return False
+    first, second = two - one, three - two
+    return bool(np.any(first != 0)) and bool(
+        np.allclose(first, second, rtol=1e-3, atol=1e-3 * float(np.abs(first).max()))
+    )
+
+
+def _values(
+    name: str, where: tuple[int, ...], one: Array, others: Mapping[str, Any], a: str = "first", b: str = "then"
+) -> str:
+    other = others[name]
+    index = f"[{', '.join(map(str, where))}]" if where else ""
+    return f"{name}{index} {a} {float(one[where]):.12g}, {b} {float(other[where]):.12g}"
+
+
+__all__ = ["BrokenContract", "Findings", "examine", "shape_advice"]

@@ -1,0 +1,276 @@
+"""What is the directional derivative, and how far off can it be? Central differences with an error bar."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradcheck.evaluate import Vector
+from gradcheck.probe import Ray
+
+# Five standard deviations of a difference of two evaluations, halved by the central quotient.
+CONFIDENCE = 5.0 / math.sqrt(2.0)
+_WIDE_STEPS = (1.0, -64.0)
+RATIO = math.sqrt(10.0)
+"""From one level of the ladder to the next: half a decade."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Difference quotients at one step.
+
+    Attributes
+    ----------
+    step : float
+        The step taken (the mean of the two sides').
+    central, forward, backward : float
+        Quotients, contracted with the cotangent; NaN where f left its domain.
+    noise : float
+        Bar for what rounding does to `central`; to `forward` and `backward` it does twice that.
+    """
+
+    step: float
+    central: float
+    forward: float
+    backward: float
+    noise: float
+
+    @property
+    def jump(self) -> float:
+        """Difference of the one-sided slopes: proportional to the step where f is smooth, constant at a kink."""
+        return self.forward - self.backward
+
+    @property
+    def jump_noise(self) -> float:
+        """Bar for what rounding does to `jump`."""
+        return 4.0 * self.noise
+
+
+class Differences:
+    """Difference quotients of the contracted outputs along one ray.
+
+    Parameters
+    ----------
+    ray : Ray
+        Where to evaluate.
+    base : ndarray, shape (m,)
+        Outputs at the point.
+    cotangent : ndarray, shape (m,)
+        Weights of the outputs.
+    noise : ndarray, shape (m,)
+        Standard deviation of each output.
+    """
+
+    def __init__(self, ray: Ray, base: Vector, cotangent: Vector, noise: Vector) -> None:
+        self.ray = ray
+        self._base = base
+        self._cotangent = cotangent
+        self._variance = (cotangent * noise) ** 2
+        self._reached = np.zeros(base.shape, bool)
+
+    @property
+    def unmoved(self) -> bool:
+        """True while no step has changed any output."""
+        return not self._reached.any()
+
+    def explore(self) -> bool:
+        """Find out which outputs react at all, by two wide steps; tell whether new ones showed.
+
+        An output whose last bit is worth more than a small step's effect stays as it is and hides its part of the
+        derivative: only a wide step shows that it has one.
+        """
+        before = int(self._reached.sum())
+        for step in _WIDE_STEPS:
+            moved, _ = self.ray.at(step * self.ray.scale)
+            with np.errstate(invalid="ignore", over="ignore"):
+                self._reached |= np.nan_to_num(moved - self._base) != 0
+        return int(self._reached.sum()) > before
+
+    def noise_at(self, step: float) -> float:
+        """Bar for what rounding does to a central quotient at this step, over the outputs that reacted so far."""
+        return CONFIDENCE / step * math.sqrt(float(self._variance[self._reached].sum()))
+
+    def hidden_at(self, step: float) -> float:
+        """Bar on the derivative that the outputs which did not react so far could hide below their noise."""
+        return CONFIDENCE / step * math.sqrt(float(self._variance[~self._reached].sum()))
+
+    def set_noise(self, noise: Vector) -> None:
+        """Take a better measurement of the noise."""
+        self._variance = (self._cotangent * noise) ** 2
+
+    def level(self, step: float) -> Level:
+        """Evaluate both sides.
+
+        Parameters
+        ----------
+        step : float
+            Intended step; the one really taken is used.
+        """
+        plus, up = self.ray.at(step)
+        minus, down = self.ray.at(-step)
+        down = -down
+        if up <= 0 or down <= 0:
+            return Level(step, math.nan, math.nan, math.nan, math.inf)
+        # Differences are taken per output before they are weighted: they cancel exactly where nothing changed.
+        with np.errstate(invalid="ignore", over="ignore"):
+            self._reached |= np.nan_to_num(plus - minus) != 0
+            self._reached |= np.nan_to_num(plus - self._base) != 0
+            forward = float(self._cotangent @ (plus - self._base)) / up
+            backward = float(self._cotangent @ (self._base - minus)) / down
+            central = float(self._cotangent @ (plus - minus)) / (up + down)
+        # Random signs of the cotangent make the noise of the outputs add like independent noise does.
+        return Level(0.5 * (up + down), central, forward, backward, self.noise_at(min(up, down)))
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A numerical derivative.
+
+    Attributes
+    ----------
+    value : float
+        The derivative; at a kink, the middle of the interval.
+    error_bar : float
+        Half-width of the interval in which the truth lies; inf where nothing can be said.
+    step : float
+        The step it comes from.
+    low, high : float
+        At a kink, the one-sided slopes in order; elsewhere both are `value`.
+    kinked : bool
+        The one-sided slopes differ as far down as can be seen.
+    reason : str
+        Why nothing can be said, where that is so.
+    """
+
+    value: float
+    error_bar: float
+    step: float
+    low: float
+    high: float
+    kinked: bool = False
+    reason: str = ""
+
+    @classmethod
+    def smooth(cls, value: float, error_bar: float, step: float) -> Estimate:
+        """Return an estimate at a point without a kink."""
+        return cls(value, error_bar, step, value, value)
+
+    @classmethod
+    def none(cls, reason: str, level: Level | None = None) -> Estimate:
+        """Return the estimate that says nothing but why."""
+        value, step = (level.central, level.step) if level else (math.nan, math.nan)
+        return cls(value, math.inf, step, value, value, reason=reason)
+
+
+def steps(ray: Ray, top: float) -> list[float]:
+    """Return the ladder's steps, coarse to fine in half decades.
+
+    Parameters
+    ----------
+    ray : Ray
+        Its scale, magnitude and spacing bound the ladder.
+    top : float
+        The coarsest step as a multiple of the ray's scale.
+    """
+    bottom = 1e-13 * ray.scale
+    if ray.magnitude:
+        bottom = min(bottom, 1e-3 * ray.magnitude)
+    bottom = max(bottom, 8 * ray.spacing)
+    count = max(1, math.floor(math.log(top * ray.scale / bottom, RATIO)) + 1)
+    # powers of two near the half decades: exact to add and to divide by
+    return [2.0 ** round(math.log2(top * ray.scale / RATIO**k)) for k in range(count)]
+
+
+def climb_down(differences: Differences, *, top: float = 1.0, hopeless: float = 0.0) -> list[Level]:
+    """Evaluate the ladder, coarse to fine, and stop where noise drowns everything.
+
+    Parameters
+    ----------
+    differences : Differences
+        Along the ray.
+    top : float
+        As in `steps`.
+    hopeless : float
+        A magnitude: levels whose noise exceeds a hundred times this, and every slope met so far, end the ladder.
+    """
+    levels: list[Level] = []
+    largest = hopeless
+    for step in steps(differences.ray, top):
+        level = differences.level(step)
+        levels.append(level)
+        if math.isfinite(level.central):
+            if largest and level.noise > 100 * max(largest, abs(level.central)):
+                break
+            largest = max(largest, abs(level.central))
+    return levels
+
+
+def best(levels: list[Level]) -> Estimate:
+    """Choose among levels without a kink: the one with the smallest bar that no finer level contradicts.
+
+    Parameters
+    ----------
+    levels : list of Level
+        Coarse to fine, each at about ``1 / sqrt(10)`` of the step before.
+
+    Returns
+    -------
+    Estimate
+        Smooth, or with an infinite bar and a reason.
+
+    Notes
+    -----
+    The truncation error of a level is estimated by its change to the next two finer ones, its rounding error is its
+    noise. Richardson's extrapolation of neighbouring levels competes by the same rule. A coarse plateau is believed
+    only if all finer levels agree with it within their noise: that is what finds structure finer than the coarse step
+    (a kink nearby, a narrow peak, a fast oscillation).
+
+    References
+    ----------
+    C. J. F. Ridders, Accurate computation of F'(x) and F'(x) F''(x), Adv. Eng. Softw. 4 (1982), 75-76.
+    J. J. Moré and S. M. Wild, Estimating derivatives of noisy simulations, ACM Trans. Math. Softw. 38 (2012), 19.
+    """
+    usable = [level for level in levels if math.isfinite(level.central)]
+    if not usable:
+        return Estimate.none("f is not finite on both sides of the point: it lies at the edge of the domain")
+    central = np.array([level.central for level in usable])
+    noise = np.array([level.noise for level in usable])
+    step = np.array([level.step for level in usable])
+    candidates = [_candidates(central, noise, step)]
+    if len(usable) > 3:  # noqa: PLR2004  # two extrapolations and something to compare them with
+        ratio = (step[:-1] / step[1:]) ** 2
+        extrapolated = (ratio * central[1:] - central[:-1]) / (ratio - 1)
+        candidates.append(_candidates(extrapolated, 1.3 * noise[1:], step[1:], central, noise, step))
+    found = [choice for choices in candidates for choice in choices]
+    if not found:
+        return Estimate.none("the difference quotients settle at no step", usable[-1])
+    value, bar, at = min(found, key=lambda choice: choice[1])
+    return Estimate.smooth(value, bar, at)
+
+
+def _candidates(  # noqa: PLR0913, PLR0917  # two tables of three columns
+    values: Vector,
+    noise: Vector,
+    step: Vector,
+    finer_values: Vector | None = None,
+    finer_noise: Vector | None = None,
+    finer_step: Vector | None = None,
+) -> list[tuple[float, float, float]]:
+    """Return (value, bar, step) of the levels that no finer level contradicts."""
+    check_values = values if finer_values is None else finer_values
+    check_noise = noise if finer_noise is None else finer_noise
+    check_step = step if finer_step is None else finer_step
+    out = []
+    last = len(values) - 1
+    for k in range(len(values)):
+        near = [k + 1, k + 2] if k + 1 < last else ([k + 1, k - 1] if k < last else [k - 1, k - 2])
+        changes = [abs(values[k] - values[j]) for j in near if 0 <= j <= last]
+        if not changes:
+            continue
+        bar = max(changes) + noise[k]
+        finer = check_step < 0.9 * step[k]
+        if np.all(np.abs(check_values[finer] - values[k]) <= check_noise[finer] + bar):
+            out.append((float(values[k]), float(bar), float(step[k])))
+    return out

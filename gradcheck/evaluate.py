@@ -1,0 +1,185 @@
+"""How is the user's code called? Counted, on read-only views, with exceptions that say where they come from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradcheck.layer import Array, Layer, Named
+
+Vectors = Named | Callable[[Named], Named]
+Vector = np.ndarray[tuple[int], np.dtype[np.float64]]
+
+
+class BudgetSpent(Exception):  # noqa: N818  # not an error: the signal to stop and report what was left out
+    """The forward evaluations that the user allowed are used up."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One forward, and one backward where it was asked for.
+
+    Attributes
+    ----------
+    outputs : dict of str to ndarray
+        Copies of what the forward returned.
+    result : mapping or None
+        What the backward returned, by name, raw.
+    changed : tuple of str
+        Primals, cotangents or tangents whose contents the user's code changed, with which pass did it.
+    aliases : tuple of str
+        Names in `result` that are, or share memory with, what the backward was given.
+    """
+
+    outputs: Named
+    result: Mapping[str, Any] | None = None
+    changed: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+
+
+class Evaluator:
+    """Calls one layer at one point and its neighbourhood.
+
+    Attributes
+    ----------
+    point : dict of str to ndarray
+        Own, writable arrays: move an entry, evaluate, move it back. The user's code sees read-only views of them, or
+        copies if it cannot live with those.
+    forward_calls, backward_calls : int
+        What has been spent.
+    """
+
+    def __init__(self, layer: Layer, primals: Named, budget: int | None = None) -> None:
+        self.layer = layer
+        self.point: Named = {name: array.copy(order="K") for name, array in primals.items()}
+        self.budget = budget
+        self.forward_calls, self.backward_calls = layer.trial_calls
+        self._copies = False
+        self.names: tuple[str, ...] = ()
+        self._shapes: dict[str, tuple[int, ...]] = {}
+
+    def run(self, vectors: Vectors | None = None, *, layer: Layer | None = None, moved: str = "") -> Pass:
+        """Run the forward, and the backward if `vectors` (cotangents or tangents) are given.
+
+        Parameters
+        ----------
+        vectors : dict of str to ndarray, or a function of the outputs that returns it, optional
+            What the derivative is applied to.
+        layer : Layer, optional
+            Another instance to call in place of the evaluator's own.
+        moved : str
+            How the point differs from the one the user gave, for the note on an exception.
+
+        Raises
+        ------
+        BudgetSpent
+            Before calling, where no forward is left.
+        Exception
+            Whatever the user's code raises, with a note that says which call raised it.
+        """
+        layer = layer or self.layer
+        try:
+            return self._run(layer, vectors, moved)
+        except ValueError as error:
+            if self._copies or not _refuses_read_only(error):
+                raise
+        # It either writes to its inputs, which the comparison of contents will show, or merely insists on writable
+        # arrays (Cython, torch.from_numpy): both can have copies.
+        self._copies = True
+        return self._run(layer, vectors, moved)
+
+    def _run(self, layer: Layer, vectors: Vectors | None, moved: str) -> Pass:
+        if self.budget is not None and self.forward_calls >= self.budget:
+            raise BudgetSpent
+        given = {name: self._lend(array) for name, array in self.point.items()}
+        self.forward_calls += 1
+        try:
+            outputs, derivative = layer(given)
+        except Exception as error:
+            _annotate(error, layer, "forward", moved)
+            raise
+        outputs = {name: np.array(array) for name, array in outputs.items()}
+        changed = [f"{name} by the forward" for name in self._changed(given)]
+        if vectors is None:
+            return Pass(outputs, changed=tuple(changed))
+        if callable(vectors):
+            vectors = vectors(outputs)
+        lent = {name: self._lend(array) for name, array in vectors.items()}
+        self.backward_calls += 1
+        try:
+            result = derivative(lent)
+        except Exception as error:
+            _annotate(error, layer, "backward" if layer.mode == "vjp" else "jvp", moved)
+            raise
+        if not changed:
+            changed += [f"{name} by the backward" for name in self._changed(given)]
+        word = "cotangent" if layer.mode == "vjp" else "tangent"
+        changed += [
+            f"the {word} of {name} by the backward"
+            for name, array in lent.items()
+            if not np.array_equal(array, vectors[name], equal_nan=True)
+        ]
+        aliases = tuple(
+            name
+            for name, value in result.items()
+            if isinstance(value, np.ndarray) and any(np.may_share_memory(value, array) for array in lent.values())
+        )
+        return Pass(outputs, result, tuple(changed), aliases)
+
+    def _lend(self, array: Array) -> Array:
+        if self._copies:
+            return array.copy(order="K")
+        view = array.view()
+        view.flags.writeable = False
+        return view
+
+    def _changed(self, given: Named) -> list[str]:
+        """Name the lent arrays whose contents are no longer the point's; views cannot differ from what they show."""
+        if not self._copies:
+            return []
+        return [
+            name
+            for name, array in given.items()
+            if not np.array_equal(array, self.point[name], equal_nan=array.dtype.kind == "f")
+        ]
+
+    def remember(self, outputs: Named) -> None:
+        """Fix which outputs are differentiable and their shapes, from the pass at the point itself."""
+        self.names = tuple(name for name, array in outputs.items() if array.dtype.kind == "f")
+        self._shapes = {name: outputs[name].shape for name in self.names}
+
+    def flatten(self, outputs: Named) -> Vector:
+        """Concatenate the differentiable outputs to one float64 vector; NaN where their shape is not as remembered."""
+        parts = []
+        for name in self.names:
+            array = outputs.get(name)
+            if array is None or array.shape != self._shapes[name]:
+                parts.append(np.full(math.prod(self._shapes[name]), np.nan))
+            else:
+                parts.append(array.astype(np.float64).ravel())
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def outputs(self, moved: str) -> Vector:
+        """Evaluate the forward at the moved point: one float64 vector, NaN where it left the function's domain."""
+        with np.errstate(all="ignore"):
+            try:
+                return self.flatten(self.run(moved=moved).outputs)
+            except ArithmeticError:
+                pass
+            except ValueError as error:
+                if "math domain error" not in str(error) and "math range error" not in str(error):
+                    raise
+        return np.full(sum(math.prod(shape) for shape in self._shapes.values()), np.nan)
+
+
+def _refuses_read_only(error: ValueError) -> bool:
+    text = str(error)
+    return "read-only" in text or "not writable" in text or "not writeable" in text or "WRITEABLE" in text
+
+
+def _annotate(error: Exception, layer: Layer, what: str, moved: str) -> None:
+    error.add_note(f"gradcheck: raised by the {what} of {layer.name}, with {moved or 'the given inputs'}")
