@@ -13,6 +13,8 @@ from gradcheck.probe import Ray
 # Five standard deviations of a difference of two evaluations, halved by the central quotient.
 CONFIDENCE = 5.0 / math.sqrt(2.0)
 _WIDE_STEPS = (1.0, -64.0)
+_SAFETY = 2.0  # on truncation: enough for errors of first order in the step, of which half a decade shows 2/3
+_COMPARED = 3  # a level is judged by its change to the next two
 RATIO = math.sqrt(10.0)
 """From one level of the ladder to the next: half a decade."""
 
@@ -51,6 +53,11 @@ class Level:
 class Differences:
     """Difference quotients of the contracted outputs along one ray.
 
+    Attributes
+    ----------
+    steepest : float
+        The largest mean slope that `explore` met.
+
     Parameters
     ----------
     ray : Ray
@@ -69,6 +76,7 @@ class Differences:
         self._cotangent = cotangent
         self._variance = (cotangent * noise) ** 2
         self._reached = np.zeros(base.shape, bool)
+        self.steepest = 0.0
 
     @property
     def unmoved(self) -> bool:
@@ -83,9 +91,11 @@ class Differences:
         """
         before = int(self._reached.sum())
         for step in _WIDE_STEPS:
-            moved, _ = self.ray.at(step * self.ray.scale)
+            moved, taken = self.ray.at(step * self.ray.scale)
             with np.errstate(invalid="ignore", over="ignore"):
-                self._reached |= np.nan_to_num(moved - self._base) != 0
+                change = np.nan_to_num(moved - self._base)
+                self.steepest = max(self.steepest, abs(float(self._cotangent @ change) / taken))
+            self._reached |= change != 0
         return int(self._reached.sum()) > before
 
     def noise_at(self, step: float) -> float:
@@ -95,10 +105,6 @@ class Differences:
     def hidden_at(self, step: float) -> float:
         """Bar on the derivative that the outputs which did not react so far could hide below their noise."""
         return CONFIDENCE / step * math.sqrt(float(self._variance[~self._reached].sum()))
-
-    def set_noise(self, noise: Vector) -> None:
-        """Take a better measurement of the noise."""
-        self._variance = (self._cotangent * noise) ** 2
 
     def level(self, step: float) -> Level:
         """Evaluate both sides.
@@ -133,7 +139,8 @@ class Estimate:
     value : float
         The derivative; at a kink, the middle of the interval.
     error_bar : float
-        Half-width of the interval in which the truth lies; inf where nothing can be said.
+        Half-width of the interval in which the truth lies; inf where nothing can be said. At a kink, how far off
+        `low` and `high` can be.
     step : float
         The step it comes from.
     low, high : float
@@ -197,11 +204,13 @@ def climb_down(differences: Differences, *, top: float = 1.0, hopeless: float = 
     """
     levels: list[Level] = []
     largest = hopeless
+    usable = 0
     for step in steps(differences.ray, top):
         level = differences.level(step)
         levels.append(level)
         if math.isfinite(level.central):
-            if largest and level.noise > 100 * max(largest, abs(level.central)):
+            usable += 1
+            if usable > _COMPARED and largest and level.noise > 100 * max(largest, abs(level.central)):
                 break
             largest = max(largest, abs(level.central))
     return levels
@@ -238,39 +247,43 @@ def best(levels: list[Level]) -> Estimate:
     central = np.array([level.central for level in usable])
     noise = np.array([level.noise for level in usable])
     step = np.array([level.step for level in usable])
-    candidates = [_candidates(central, noise, step)]
-    if len(usable) > 3:  # noqa: PLR2004  # two extrapolations and something to compare them with
+    plain = _Column(central, noise, step, order=2)
+    found = _believed(plain, plain)
+    if len(usable) > _COMPARED:
         ratio = (step[:-1] / step[1:]) ** 2
         extrapolated = (ratio * central[1:] - central[:-1]) / (ratio - 1)
-        candidates.append(_candidates(extrapolated, 1.3 * noise[1:], step[1:], central, noise, step))
-    found = [choice for choices in candidates for choice in choices]
+        found += _believed(_Column(extrapolated, 1.3 * noise[1:], step[1:], order=4), plain)
     if not found:
         return Estimate.none("the difference quotients settle at no step", usable[-1])
     value, bar, at = min(found, key=lambda choice: choice[1])
     return Estimate.smooth(value, bar, at)
 
 
-def _candidates(  # noqa: PLR0913, PLR0917  # two tables of three columns
-    values: Vector,
-    noise: Vector,
-    step: Vector,
-    finer_values: Vector | None = None,
-    finer_noise: Vector | None = None,
-    finer_step: Vector | None = None,
-) -> list[tuple[float, float, float]]:
-    """Return (value, bar, step) of the levels that no finer level contradicts."""
-    check_values = values if finer_values is None else finer_values
-    check_noise = noise if finer_noise is None else finer_noise
-    check_step = step if finer_step is None else finer_step
-    out = []
+@dataclass(frozen=True)
+class _Column:
+    """One column of the extrapolation table, coarse to fine; its truncation error is of the given order in the step."""
+
+    values: Vector
+    noise: Vector
+    step: Vector
+    order: int
+
+
+def _believed(column: _Column, plain: _Column) -> list[tuple[float, float, float]]:
+    """Return (value, bar, step) of a column's levels that no finer plain level contradicts."""
+    values, step = column.values, column.step
     last = len(values) - 1
-    for k in range(len(values)):
+    out = []
+    for k in range(last + 1):
         near = [k + 1, k + 2] if k + 1 < last else ([k + 1, k - 1] if k < last else [k - 1, k - 2])
         changes = [abs(values[k] - values[j]) for j in near if 0 <= j <= last]
         if not changes:
             continue
-        bar = max(changes) + noise[k]
-        finer = check_step < 0.9 * step[k]
-        if np.all(np.abs(check_values[finer] - values[k]) <= check_noise[finer] + bar):
+        if k:
+            # noise can hide the change to the next finer level; the change from the coarser one is larger
+            changes.append(abs(values[k] - values[k - 1]) / ((step[k - 1] / step[k]) ** column.order - 1))
+        bar = _SAFETY * max(changes) + column.noise[k]
+        finer = plain.step < 0.9 * step[k]
+        if np.all(np.abs(plain.values[finer] - values[k]) <= plain.noise[finer] + bar):
             out.append((float(values[k]), float(bar), float(step[k])))
     return out

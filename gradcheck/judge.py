@@ -102,6 +102,7 @@ class Judge:
         self._allow_kinks = allow_kinks
         self._rng = rng
         self._noise = noise.floor(base, eps)
+        self._last_bit = float(eps.max(initial=0.0))
         self._measured = False
         self._spread: Named | None = None
         self._size = float(np.abs(cotangent) @ np.abs(base))
@@ -138,6 +139,7 @@ class Judge:
         doubts: list[_Doubt] = []
         done = 0
         try:
+            self._measure()
             for entry in entries:
                 outcome = self._first_look(entry)
                 if isinstance(outcome, _Doubt):
@@ -168,11 +170,6 @@ class Judge:
             if self._looks_smooth(differences, level) and not (material and differences.explore()):
                 return self._compare(entry, analytic, Estimate.smooth(level.central, level.noise, level.step))
             return self._settle(entry, analytic, differences, level)
-        if not self._measured:
-            self._measure()
-            differences.set_noise(self._noise)
-            level = replace(level, noise=differences.noise_at(level.step))
-            hidden = differences.hidden_at(step)
         if agree(analytic, level.central, level.noise + hidden, self._rtol):
             return _Doubt(entry, analytic, level, level.noise + hidden)
         return self._settle(entry, analytic, differences, level)
@@ -269,8 +266,6 @@ class Judge:
         self, entry: Entry, analytic: float, differences: Differences, level: Level, *, noisy: bool = False
     ) -> Comparison:
         """Find out what a disagreement is: an error, a kink, or only the difference quotient's own failing."""
-        self._measure()
-        differences.set_noise(self._noise)
         differences.explore()
         level = replace(level, noise=differences.noise_at(level.step))
         if not noisy and math.isfinite(analytic):
@@ -284,7 +279,12 @@ class Judge:
             estimate = Estimate.smooth(0.0, bar, levels[0].step)
         else:
             estimate = kink.judge(levels)
-        if not self._tells(entry, analytic, estimate.value, estimate.error_bar):
+        slopes = (abs(each.central) for each in levels if math.isfinite(each.central))
+        steepest = max(differences.steepest, max(slopes, default=0.0))
+        if estimate.value == 0 and not estimate.reason:
+            # f stands still here and not farther away: it may round away inside what its values do not show
+            estimate = replace(estimate, error_bar=estimate.error_bar + self._last_bit * steepest)
+        if not self._tells(entry, analytic, estimate.value, estimate.error_bar, steepest):
             beside = kink.beside(levels)
             if beside is not None and agree(analytic, estimate.value, estimate.error_bar, self._rtol):
                 # Noise hides the side of a kink that the point is on: any slope between the two is legal as far as
@@ -292,10 +292,18 @@ class Judge:
                 estimate = beside
             else:
                 estimate = self._widen(differences, estimate, levels)
-        return self._compare(entry, analytic, estimate)
+        if not estimate.kinked and not agree(analytic, estimate.value, estimate.error_bar, self._rtol):
+            coarse = kink.rough(levels, estimate, analytic)
+            if coarse is not None:
+                reason = (
+                    f"f is rough: its slope is {coarse.value:.6g} over steps of {coarse.step:.1g} and {estimate.value:.6g}"
+                    f" over {estimate.step:.1g}"
+                )
+                estimate = replace(coarse, error_bar=math.inf, reason=reason)
+        return self._compare(entry, analytic, estimate, steepest=steepest)
 
     def _confirm(self, analytic: float, differences: Differences, level: Level) -> Estimate | None:
-        """Confirm a plain error cheaply: it must look the same at the finest step that noise allows, and between.
+        """Confirm a plain error cheaply: it must look the same at a coarse step, at the finest that noise allows, between.
 
         A kink, a fast oscillation or a narrow peak changes the quotient on the way down; then None, and the whole
         ladder is asked.
@@ -303,22 +311,23 @@ class Judge:
         error = abs(analytic - level.central)
         if not math.isfinite(error) or agree(analytic, level.central, level.noise, self._rtol):
             return None
+        if differences.unmoved or error <= 4 * self._last_bit * differences.steepest:
+            return None
         finest = max(level.step * level.noise / (0.05 * error), 1e-10 * differences.ray.scale)
         finest = max(finest, 64 * differences.ray.spacing)
         if finest > 0.1 * level.step:
             return None
-        levels = [level] + [
-            differences.level(2.0 ** round(math.log2(step))) for step in (math.sqrt(finest * level.step), finest)
-        ]
+        others = (64 * level.step, math.sqrt(finest * level.step), finest)
+        levels = [level, *(differences.level(2.0 ** round(math.log2(step))) for step in others)]
         steady = all(
             math.isfinite(each.central)
             and abs(each.central - level.central) <= 0.1 * error
-            and abs(each.jump) <= 0.2 * error + each.jump_noise
+            and (each.step > level.step or abs(each.jump) <= 0.2 * error + each.jump_noise)
             for each in levels
         )
         if not steady:
             return None
-        changes = abs(levels[1].central - level.central)
+        changes = abs(levels[2].central - level.central)
         return Estimate.smooth(level.central, changes + level.noise, level.step)
 
     def _widen(self, differences: Differences, estimate: Estimate, levels: list[Level]) -> Estimate:
@@ -337,16 +346,21 @@ class Judge:
 
     # ------------------------------------------------------------------ verdicts
 
-    def _tells(self, entry: Entry, analytic: float, numerical: float, bar: float) -> bool:
-        """Tell whether an agreement within `bar` would mean something for this entry."""
+    def _tells(
+        self, entry: Entry, analytic: float, numerical: float, bar: float, steepest: float = 0.0
+    ) -> bool:
+        """Tell whether an agreement within `bar` would mean something for this entry.
+
+        `steepest` is the largest slope that the ladder met: a bar far below it bounds a zero gradient well enough.
+        """
         name, index = entry
         if not math.isfinite(analytic):
             return math.isfinite(bar)
         if meaningful(analytic, numerical, bar, self._scale[name], self._rtol):
             return True
         reach = max(1.0, abs(float(self._evaluator.point[name][index])))
-        null = abs(analytic) * reach <= _NULL * float(self._eps.max(initial=0.0)) * self._size
-        return null and bar * reach <= _INSENSITIVE * self._size
+        null = abs(analytic) * reach <= _NULL * self._last_bit * self._size
+        return null and (bar * reach <= _INSENSITIVE * self._size or bar <= _INSENSITIVE * steepest)
 
     def _compare(
         self,
@@ -356,11 +370,12 @@ class Judge:
         *,
         judged_to: float | None = None,
         among: int = 1,
+        steepest: float = 0.0,
     ) -> Comparison:
         """Turn an estimate into a verdict on one entry."""
         name, index = entry
-        bar = estimate.error_bar
-        numerical = min(max(analytic, estimate.low), estimate.high) if estimate.kinked else estimate.value
+        bar = estimate.error_bar + 0.5 * (estimate.high - estimate.low)
+        numerical = estimate.value
         limit = allowed(analytic, numerical, bar, self._rtol)
         result = Comparison(name, index, analytic, numerical, bar, limit, estimate.step, Verdict.MATCH)
         if estimate.reason or not math.isfinite(bar):
@@ -377,7 +392,7 @@ class Judge:
             return replace(result, verdict=Verdict.MISMATCH)
         if estimate.kinked:
             return self._kink(result, f"one-sided slopes {estimate.low:.6g} and {estimate.high:.6g}")
-        if not self._tells(entry, analytic, estimate.value, bar if judged_to is None else judged_to):
+        if not self._tells(entry, analytic, estimate.value, bar if judged_to is None else judged_to, steepest):
             reason = (
                 f"the derivative is known to {bar if judged_to is None else judged_to:.2g} only, too coarse for an "
                 f"entry of size {max(abs(analytic), abs(numerical)):.2g}"
@@ -451,12 +466,18 @@ class Judge:
             for key, array in saved.items():
                 self._evaluator.point[key][...] = array
         wide = estimate.high - estimate.low
-        margin = 1e-3 * wide + result.allowed
+        margin = 1e-3 * wide + allowed(result.analytic, 0.0, estimate.error_bar, self._rtol)
         if wrong or not values:
             return replace(result, verdict=Verdict.MISMATCH, reason="outside the one-sided slopes of a kink")
         if min(values) - margin <= result.analytic <= max(values) + margin:
-            nearest = replace(result, numerical=min(max(result.analytic, min(values)), max(values)))
-            return self._kink(nearest, f"several kinks meet; slopes nearby {min(values):.6g} to {max(values):.6g}")
+            half = 0.5 * (max(values) - min(values))
+            hull = replace(
+                result,
+                numerical=0.5 * (max(values) + min(values)),
+                error_bar=half + margin,
+                allowed=half + margin,
+            )
+            return self._kink(hull, f"several kinks meet; slopes nearby {min(values):.6g} to {max(values):.6g}")
         distinct = np.unique(np.round(np.array(values) / (wide or 1.0), 2))
         if len(distinct) <= 2:  # noqa: PLR2004  # one kink: its two slopes are all there is
             return replace(result, verdict=Verdict.MISMATCH, reason="outside the one-sided slopes of a kink")
@@ -557,8 +578,7 @@ class Judge:
         return Differences(ray, self._base, self._cotangent, self._noise)
 
     def _step_eps(self, name: str) -> float:
-        coarsest = float(self._eps.max(initial=0.0))
-        return max(coarsest, float(np.finfo(self._evaluator.point[name].dtype).eps))
+        return max(self._last_bit, float(np.finfo(self._evaluator.point[name].dtype).eps))
 
     def _measure(self) -> None:
         """Measure the noise of f, once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from gradcheck.difference import Estimate, Level, best
 
@@ -11,6 +12,9 @@ PERSISTS_BELOW = 0.5
 INFINITE_BELOW = -0.25
 JUMPS_BELOW = -0.75
 _EVIDENCE = 4  # so many of the finest steps decide of what kind a point is
+_STEADY = 0.2  # how far powers of neighbouring steps may lie apart to be one law, and not scattered noise
+_SETTLED = 0.05  # of the gap between two plateaus
+_INFLATIONS = (1.0, 10.0, 1e2, 1e3, 1e4, 1e5, 1e6)
 
 
 def judge(levels: list[Level]) -> Estimate:
@@ -31,24 +35,56 @@ def judge(levels: list[Level]) -> Estimate:
     -----
     With forward slope P(h) and backward slope M(h) the difference J(h) = P(h) - M(h) is proportional to h where f is
     smooth. Any value between P and M is a Clarke subgradient of a convex or concave function of one variable.
+
+    Levels that follow no law at all mean that the noise was measured too small (rounding errors at equally spaced
+    points can be regular by accident): the bars are then widened until the levels are consistent with each other.
     """
     usable = [level for level in levels if math.isfinite(level.central)]
-    if not usable:
-        return best(levels)
+    first: Estimate | None = None
+    for factor in _INFLATIONS:
+        estimate, lawful = _judge([replace(level, noise=level.noise * factor) for level in usable])
+        first = first or estimate
+        if lawful or not usable:
+            return estimate
+    return first or best(usable)
+
+
+def _judge(usable: list[Level]) -> tuple[Estimate, bool]:
+    """Judge with the noise as given; tell whether the levels followed a law."""
     sharp = [k for k in range(len(usable) - 1) if persists(usable[k], usable[k + 1])]
     if not sharp:
-        return best(levels)
+        estimate = best(usable)
+        return estimate, not estimate.reason
     finest = sharp[-1] + 1
     jump = abs(usable[finest].jump)
     for k in range(finest + 1, len(usable)):
         if abs(usable[k].jump) < 0.5 * jump and usable[k].jump_noise < 0.25 * jump:
-            return best(usable[k:])
-    run = _run_ending_at(sharp)
-    powers = [_power(usable[k], usable[k + 1]) for k in run[-_EVIDENCE:]]
+            estimate = best(usable[k:])
+            return estimate, not estimate.reason
+    run = _run_ending_at(sharp)[-_EVIDENCE:]
+    powers = [_power(usable[k], usable[k + 1]) for k in run]
+    signs = {usable[k].jump > 0 for k in [*run, finest]}
+    lawful = len(run) > 1 and len(signs) == 1 and max(powers) - min(powers) < _STEADY
     if min(powers) < INFINITE_BELOW:
         jumps = powers[-1] < JUMPS_BELOW
-        return Estimate.none("f jumps at the point" if jumps else "the slope of f is infinite at the point", usable[finest])
-    return _interval(usable[run[0] : finest + 1])
+        reason = "f jumps at the point" if jumps else "the slope of f is infinite at the point"
+        return Estimate.none(reason, usable[finest]), lawful
+    return _interval(usable[_run_ending_at(sharp)[0] : finest + 1]), lawful
+
+
+def rough(levels: list[Level], estimate: Estimate, analytic: float) -> Estimate | None:
+    """Return what the coarse levels say where they speak for an analytic value that the fine ones contradict.
+
+    Both are smooth then, and neither is to be believed: so does a function behave that rounds inside in steps larger
+    than its own last bit, such as ``x * (1 + erf(x))`` at -8. Near a kink the coarse levels are not smooth.
+    """
+    gap = abs(analytic - estimate.value)
+    for k in range(_EVIDENCE, len(levels)):
+        coarse = judge(levels[:k])
+        settled = not coarse.kinked and coarse.error_bar < _SETTLED * gap
+        if settled and coarse.step > estimate.step and abs(coarse.value - analytic) < _SETTLED * gap:
+            return coarse
+    return None
 
 
 def beside(levels: list[Level]) -> Estimate | None:
@@ -57,10 +93,11 @@ def beside(levels: list[Level]) -> Estimate | None:
     sharp = [k for k in range(len(usable) - 1) if persists(usable[k], usable[k + 1])]
     if not sharp:
         return None
-    run = _run_ending_at(sharp)
-    if len(run) < 2 or min(_power(usable[k], usable[k + 1]) for k in run[-_EVIDENCE:]) < INFINITE_BELOW:  # noqa: PLR2004  # one pair of levels is no run
+    run = _run_ending_at(sharp)[:-1]  # the last pair may straddle the kink
+    powers = [_power(usable[k], usable[k + 1]) for k in run[-_EVIDENCE:]]
+    if len(run) < 2 or min(powers) < INFINITE_BELOW or max(powers) - min(powers) > _STEADY:
         return None
-    return _interval(usable[run[0] : sharp[-1] + 2])
+    return _interval(usable[run[0] : run[-1] + 2])
 
 
 def persists(coarse: Level, fine: Level) -> bool:

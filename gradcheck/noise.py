@@ -15,6 +15,9 @@ SPACINGS = tuple(2.0**-k for k in (42, 34, 27, 20, 14))
 POINTS = 7
 ORDERS = (4, 5, 6)
 _RESOLVED = 5  # of the 6 consecutive differences, so many must be non-zero
+_DISTINCT = 3  # so many different values do not share empty low bits by accident
+_FAR = (2.0**-9, -(2.0**-9), 2.0**-5, -(2.0**-5), 0.125, -0.125, 0.25, -0.25, 0.5, -0.5)
+_UNIFORM = 12**-0.5  # standard deviation of rounding to a grid, in units of its width
 
 
 def floor(outputs: Vector, eps: Vector) -> Vector:
@@ -71,6 +74,10 @@ def measure(
     ``sigma**2 = (k!)**2 / (2k)! * mean(differences_k**2)``. An element is resolved by the first spacing at which its
     neighbouring values differ; coarser ones would mistake curvature for noise.
 
+    Differences can be too regular to show the noise: a staircase climbed in equal steps has none of higher order, and
+    a saturated one does not move at all. So the values themselves are looked at as well: where all of them leave
+    their low bits empty, they lie on a coarser grid than their dtype's, and are rounded to it.
+
     References
     ----------
     J. J. Moré and S. M. Wild, Estimating computational noise, SIAM J. Sci. Comput. 33 (2011), 1292-1314.
@@ -85,8 +92,10 @@ def measure(
     """
     sigma = floor(base, eps)
     open_ = np.ones(base.shape, bool) if needed is None else needed.copy()
+    seen = [base]
     for spacing in spacings:
         table = np.stack([base, *(along(k * spacing) for k in range(1, POINTS))])
+        seen.extend(table[1:])
         inside = np.isfinite(table).all(axis=0)
         with np.errstate(invalid="ignore", over="ignore"):
             first = np.diff(table, axis=0)
@@ -107,4 +116,23 @@ def measure(
         open_ = open_ & ~(inside & (moved >= _RESOLVED))
         if not open_.any():
             break
-    return np.asarray(sigma)
+    if open_.any():
+        seen.extend(along(step) for step in _FAR)
+    return np.asarray(np.maximum(sigma, _UNIFORM * _grid(np.stack(seen))))
+
+
+def _grid(values: Vector) -> Vector:
+    """Return the width of the grid of powers of two that all values of an element lie on; 0 where too few are known.
+
+    Parameters
+    ----------
+    values : ndarray, shape (k, m)
+        k values of each of m elements.
+    """
+    mantissa, exponent = np.frexp(np.where(np.isfinite(values), values, 0.0))
+    whole = (mantissa * 2.0**53).astype(np.int64)
+    low = (whole & -whole).astype(np.float64)
+    width = np.where(whole != 0, np.ldexp(low, exponent - 53), np.inf).min(axis=0)
+    ordered = np.sort(values, axis=0)
+    distinct = 1 + (np.diff(ordered, axis=0) > 0).sum(axis=0)
+    return np.asarray(np.where((distinct >= _DISTINCT) & np.isfinite(width), width, 0.0))
