@@ -31,6 +31,10 @@ class Findings:
     notes: list[str] = field(default_factory=list)
     result: Named = field(default_factory=dict)
 
+    def violate(self, kind: str, name: str, text: str) -> None:
+        """Add a broken clause."""
+        self.violations.append(Violation(text, kind, name))
+
 
 def examine(evaluator: Evaluator, vectors: Named, first: Pass, expected: Named, *, thorough: bool = True) -> Findings:
     """Check one derivative's contract.
@@ -55,16 +59,10 @@ def examine(evaluator: Evaluator, vectors: Named, first: Pass, expected: Named, 
     """
     found = Findings()
     for what in first.changed:
-        name = what.split(" by ", maxsplit=1)[0]
-        found.violations.append(
-            Violation(
-                f"{what.replace(' by ', ' was changed in place by ')}: work on a copy",
-                "mutation",
-                name.removeprefix("the "),
-            )
-        )
-    assert_result = first.result or {}
-    found.result = _arrays(assert_result, expected, found, evaluator.layer)
+        name, by = what.rsplit(" by ", maxsplit=1)
+        found.violate("mutation", name, f"{name} was changed in place by {by}: work on a copy")
+    raw = first.result or {}
+    found.result = _arrays(raw, expected, found, evaluator.layer)
     if found.violations or not thorough:
         return found
     word = "cotangent" if evaluator.layer.mode == "vjp" else "tangent"
@@ -75,7 +73,7 @@ def examine(evaluator: Evaluator, vectors: Named, first: Pass, expected: Named, 
     ]
     found.notes += [
         f"{evaluator.layer.name} returned a gradient for {name!r}, which is no input: ignored"
-        for name in assert_result
+        for name in raw
         if name not in evaluator.point and evaluator.layer.mode == "vjp"
     ]
     _repeat(evaluator, vectors, first, expected, found)
@@ -92,37 +90,21 @@ def _arrays(result: Mapping[str, Any], expected: Named, found: Findings, layer: 
         value = result.get(name)
         if value is None:
             missing = "is missing" if name not in result else "is None"
-            found.violations.append(
-                Violation(
-                    f"{label} {missing}, {name} has shape {like.shape}: return its gradient, zeros if it has none, or "
-                    f"leave {name} out with wrt=",
-                    "count",
-                    name,
-                )
-            )
+            remedy = f"return its gradient, zeros if it has none, or leave {name} out with wrt="
+            found.violate("count", name, f"{label} {missing}, {name} has shape {like.shape}: {remedy}")
             continue
         try:
             array = np.asarray(value)
         except (TypeError, ValueError) as error:
-            found.violations.append(Violation(f"{label} is no array: {error}", "dtype", name))
+            found.violate("dtype", name, f"{label} is no array: {error}")
             continue
         if array.dtype.kind != "f":
-            found.violations.append(
-                Violation(
-                    f"{label} has dtype {array.dtype}, {name} has {like.dtype}: a gradient is floating-point"
-                    + (", integers cut its fraction off" if array.dtype.kind in "iu" else ""),
-                    "dtype",
-                    name,
-                )
-            )
+            cut = ", integers cut its fraction off" if array.dtype.kind in "iu" else ""
+            text = f"{label} has dtype {array.dtype}, {name} has {like.dtype}: a gradient is floating-point{cut}"
+            found.violate("dtype", name, text)
         elif array.shape != like.shape:
-            found.violations.append(
-                Violation(
-                    f"{label} has shape {array.shape}, {name} has {like.shape}: {shape_advice(array.shape, like.shape)}",
-                    "shape",
-                    name,
-                )
-            )
+            advice = shape_advice(array.shape, like.shape)
+            found.violate("shape", name, f"{label} has shape {array.shape}, {name} has {like.shape}: {advice}")
         else:
             if array.dtype.itemsize < like.dtype.itemsize:
                 found.notes.append(f"{label} has dtype {array.dtype}, {name} has {like.dtype}: precision is lost")
@@ -162,7 +144,9 @@ def shape_advice(got: tuple[int, ...], wanted: tuple[int, ...]) -> str:
         return "its axes are permuted"
     if got == ():
         return "it was summed over everything"
-    lost = len(got) < len(wanted) or (len(got) == len(wanted) and any(g == 1 < w for g, w in zip(got, wanted, strict=True)))
+    lost = len(got) < len(wanted) or (
+        len(got) == len(wanted) and any(g == 1 < w for g, w in zip(got, wanted, strict=True))
+    )
     if lost and all(n == 1 or n in wanted for n in got):
         return "it was summed over an axis too many"
     return "a gradient has the shape of what it is the gradient of (was it summed over the wrong axis?)"
@@ -174,14 +158,9 @@ def _repeat(evaluator: Evaluator, vectors: Named, first: Pass, expected: Named, 
     for name, array in first.outputs.items():
         where = _differs(array, second.outputs.get(name))
         if where is not None:
-            found.violations.append(
-                Violation(
-                    f"two identical forward calls gave different results: {_values(name, where, array, second.outputs)}; "
-                    "fix the seed before each call",
-                    "determinism",
-                    name,
-                )
-            )
+            values = _values(name, where, array, second.outputs)
+            text = f"two identical forward calls gave different results: {values}; fix the seed before each call"
+            found.violate("determinism", name, text)
             return
     again = _quiet_arrays(second, expected, evaluator.layer)
     for name, array in found.result.items():
@@ -194,16 +173,11 @@ def _repeat(evaluator: Evaluator, vectors: Named, first: Pass, expected: Named, 
                 f"{_gradient_name(name)} grows by the same amount with every backward call: it is accumulated (+=); "
                 "assign it, reset it before each backward (zero_grad), or declare it with accumulates=True"
             )
-            found.violations.append(Violation(text, "accumulation", name))
+            found.violate("accumulation", name, text)
         else:
-            found.violations.append(
-                Violation(
-                    "two identical backward calls gave different results: "
-                    f"{_values(_gradient_name(name), where, array, {_gradient_name(name): again.get(name)})}",
-                    "determinism",
-                    name,
-                )
-            )
+            label = _gradient_name(name)
+            values = _values(label, where, array, {label: again.get(name)})
+            found.violate("determinism", name, f"two identical backward calls gave different results: {values}")
 
 
 def _second_forward(evaluator: Evaluator, vectors: Named, expected: Named, found: Findings) -> None:
@@ -227,7 +201,7 @@ def _second_forward(evaluator: Evaluator, vectors: Named, expected: Named, found
         if where is not None:
             label = _gradient_name(name)
             values = _values(label, where, array, {label: stale.get(name)}, "should be", "is")
-            found.violations.append(Violation(f"{text}{values}; {remedy}", "stale", name))
+            found.violate("stale", name, f"{text}{values}; {remedy}")
 
 
 def _after_another_forward(evaluator: Evaluator, vectors: Named, elsewhere: Named, expected: Named) -> Named:
@@ -249,7 +223,7 @@ def _after_another_forward(evaluator: Evaluator, vectors: Named, elsewhere: Name
 def _at(evaluator: Evaluator, primals: Named, vectors: Named, expected: Named, layer: Layer) -> Named:
     """Run forward and backward at another point, through an evaluator of its own so that views stay read-only."""
     other = Evaluator(layer, primals)
-    other._copies = evaluator._copies  # noqa: SLF001  # the same class: what was learnt about this layer
+    other._copies = evaluator._copies  # the same class: what was learnt about this layer
     before = (other.forward_calls, other.backward_calls)
     try:
         with np.errstate(all="ignore"):

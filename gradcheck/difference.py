@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradcheck.evaluate import Vector
-from gradcheck.probe import Ray
+from gradcheck.probe import Ray, power_of_two
 
 # Five standard deviations of a difference of two evaluations, halved by the central quotient.
 CONFIDENCE = 5.0 / math.sqrt(2.0)
@@ -186,8 +186,7 @@ def steps(ray: Ray, top: float) -> list[float]:
         bottom = min(bottom, 1e-3 * ray.magnitude)
     bottom = max(bottom, 8 * ray.spacing)
     count = max(1, math.floor(math.log(top * ray.scale / bottom, RATIO)) + 1)
-    # powers of two near the half decades: exact to add and to divide by
-    return [2.0 ** round(math.log2(top * ray.scale / RATIO**k)) for k in range(count)]
+    return [power_of_two(top * ray.scale / RATIO**k) for k in range(count)]
 
 
 def climb_down(differences: Differences, *, top: float = 1.0, hopeless: float = 0.0) -> list[Level]:

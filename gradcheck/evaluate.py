@@ -147,6 +147,10 @@ class Evaluator:
             if not np.array_equal(array, self.point[name], equal_nan=array.dtype.kind == "f")
         ]
 
+    def take_calls(self, other: Evaluator) -> None:
+        """Take over the counts of an evaluator that went on from this one's."""
+        self.forward_calls, self.backward_calls = other.forward_calls, other.backward_calls
+
     def remember(self, outputs: Named) -> None:
         """Fix which outputs are differentiable and their shapes, from the pass at the point itself."""
         self.names = tuple(name for name, array in outputs.items() if array.dtype.kind == "f")

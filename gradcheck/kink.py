@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 from gradcheck.difference import Estimate, Level, best
 
@@ -133,7 +134,7 @@ def _interval(levels: list[Level]) -> Estimate:
 def _limit(slopes: list[tuple[float, float, float]]) -> tuple[float, float, float]:
     """Extrapolate a one-sided slope, linear in the step, to 0: (value, bar, step) of the best level."""
     choices = []
-    for (coarse, _, wide), (fine, noise, step) in zip(slopes, slopes[1:], strict=False):
+    for (coarse, _, wide), (fine, noise, step) in pairwise(slopes):
         ratio = wide / step
         limit = (ratio * fine - coarse) / (ratio - 1)
         choices.append((limit, abs(limit - fine) + 3 * noise, step))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +45,6 @@ def measure(
     eps: Vector,
     *,
     spacings: tuple[float, ...] = SPACINGS,
-    needed: Vector | None = None,
 ) -> Vector:
     """Measure the noise of every output element by ECnoise's difference tables.
 
@@ -59,8 +59,6 @@ def measure(
         Machine epsilon of each element's dtype: noise is never taken to be below ``eps / 2 * |f|``.
     spacings : tuple of float
         Distances between sampled points, finest first.
-    needed : ndarray of bool, shape (m,), optional
-        The elements of interest; sampling ends when all of these that react are measured.
 
     Returns
     -------
@@ -91,7 +89,7 @@ def measure(
     True
     """
     sigma = floor(base, eps)
-    open_ = np.ones(base.shape, bool) if needed is None else needed.copy()
+    open_: Any = np.ones(base.shape, bool)
     seen = [base]
     for spacing in spacings:
         table = np.stack([base, *(along(k * spacing) for k in range(1, POINTS))])

@@ -78,10 +78,7 @@ class ProjectionRay:
         self.magnitude = 0.0
         self.scale = 1.0
         self.spacing = max(
-            (
-                float(np.finfo(array.dtype).eps * np.max(np.abs(array), initial=0.0))
-                for array in self._base.values()
-            ),
+            (float(np.finfo(array.dtype).eps * np.max(np.abs(array), initial=0.0)) for array in self._base.values()),
             default=0.0,
         )
 
@@ -120,9 +117,23 @@ def signed(rng: np.random.Generator, shape: tuple[int, ...]) -> Vector:
     return np.asarray(np.where(rng.random(shape) < 0.5, -magnitude, magnitude))
 
 
-def default_step(eps: float, scale: float) -> float:
-    """Return the step of a first central difference: ``eps ** (1/3) * scale``, rounded to a power of two.
+def power_of_two(step: float) -> float:
+    """Return the power of two nearest to a step, on a logarithmic scale: exact to add, and to divide by.
 
-    A power of two is exact in every arithmetic, and so is its product with a direction's low bits.
+    Examples
+    --------
+    >>> power_of_two(0.3), power_of_two(100.0)
+    (0.25, 128.0)
     """
-    return 2.0 ** round(math.log2(eps ** (1 / 3) * scale))
+    return 2.0 ** round(math.log2(step))
+
+
+def default_step(eps: float, scale: float) -> float:
+    """Return the step of a first central difference: ``eps ** (1/3) * scale``, where truncation and noise balance.
+
+    Examples
+    --------
+    >>> default_step(2.0**-52, 1.0) == 2.0**-17
+    True
+    """
+    return power_of_two(eps ** (1 / 3) * scale)

@@ -65,7 +65,7 @@ DERIVATIVE = ("derivative", "gradient", "grad", "prime", "deriv", "d", "df", *BA
 OUTPUT = ("output", "outputs", "out", "y", "Y", "A", "a", "Z", "z", "activation", "result")
 """Where a forward that returns nothing leaves its output."""
 
-Role = Literal["cotangent", "input", "targets", "output", "cache", "rate"]
+Role = Literal["cotangent", "input", "targets", "output", "prediction", "cache", "rate"]
 _ROLES: tuple[tuple[Role, re.Pattern[str]], ...] = (
     ("rate", re.compile(r"^(lr|alpha|eta|(learning|learn|l)_?rate|rate|step_?size)$", re.I)),
     ("cache", re.compile(r"^(cache\w*|ctx|context|saved\w*|memory|tape)$", re.I)),
@@ -208,9 +208,7 @@ class Calling:
         if returned is None:
             returned = left_output(model, self.forward)
         if self.loss is not None:
-            return State(
-                arguments, returned, cache, {"loss": np.asarray(self.loss(model, arguments, returned))}
-            )
+            return State(arguments, returned, cache, {"loss": np.asarray(self.loss(model, arguments, returned))})
         return State(arguments, returned, cache, name_outputs(returned))
 
     def run_backward(self, model: Any, state: State, cotangents: Named | None) -> Any:
@@ -254,6 +252,14 @@ class Calling:
                 values.append(state.arguments[name])
             elif role == "targets":
                 values.append(state.arguments.get(name, self.targets))
+            elif role == "prediction":
+                # A loss with an activation of its own wants what that gave, and leaves it as its output.
+                left = getattr(model, "__dict__", {}).get("output")
+                values.append(
+                    left
+                    if left is not None and np.shape(left) == np.shape(state.arguments[name])
+                    else state.arguments[name]
+                )
             elif role == "rate":
                 values.append(1.0)  # so that the change of a parameter is its gradient
             else:

@@ -74,9 +74,7 @@ def find_candidates(
         if not found and isinstance(value, np.ndarray):
             found = [path for key, path in listed if key == id(value)][:1]
         name = names.get(id(value), "") if isinstance(value, np.ndarray) else ""
-        parameter = Parameter(
-            name or _best_name(paths), np.array(before[paths[0]]), tuple(paths), tuple(found)
-        )
+        parameter = Parameter(name or _best_name(paths), np.array(before[paths[0]]), tuple(paths), tuple(found))
         (paired if found else single).append(parameter)
     # What serves as a gradient is no parameter, even if it was there before the backward.
     used = {path for p in paired for path in p.gradients}
@@ -149,9 +147,7 @@ def without_overlap(model: Any, parameters: list[Parameter], notes: list[str]) -
             and np.may_share_memory(part, whole)
         ]
         if parts:
-            notes.append(
-                f"{p.name} shares its memory with {', '.join(parts)}, and is checked under those names"
-            )
+            notes.append(f"{p.name} shares its memory with {', '.join(parts)}, and is checked under those names")
         else:
             kept.append(p)
     return kept

@@ -15,6 +15,7 @@ from gradcheck.adapters.calling import (
     LOSS,
     Calling,
     Role,
+    is_target_name,
     method_of,
     required,
     role_of,
@@ -22,9 +23,7 @@ from gradcheck.adapters.calling import (
 from gradcheck.adapters.inputs import positional_parameters
 from gradcheck.errors import ArgumentError
 
-_UPSTREAM = re.compile(
-    r"^(d_?out\w*|d[A-Z]\w*|dl_?d\w*|grad\w*|\w+_grad(ient)?|upstream\w*|\w*cotangent\w*|d_\w+)$"
-)
+_UPSTREAM = re.compile(r"^(d_?out\w*|d[A-Z]\w*|dl_?d\w*|grad\w*|\w+_grad(ient)?|upstream\w*|\w*cotangent\w*|d_\w+)$")
 
 
 _INPUT = re.compile(r"^(x|x_?(train|batch|in)|inputs?|data)$", re.I)
@@ -161,17 +160,13 @@ def work_out(model: Any, names: tuple[str, ...], loss: Any, targets: Any) -> Cal
                 cotangent=False,
             )
         if not backward:
-            return Calling(
-                forward, "", names, loss=_method_loss(lossy, names), loss_first=True, cotangent=False
-            )
+            return Calling(forward, "", names, loss=_method_loss(lossy, names), loss_first=True, cotangent=False)
     if forward and not backward:
         derivative = method_of(model, DERIVATIVE)
         if derivative:
             return Calling(forward, derivative, names, (("input", names[0]),), elementwise=True)
     if not forward or not backward:
-        have = [
-            name for name in dir(model) if not name.startswith("_") and callable(getattr(model, name, None))
-        ]
+        have = [name for name in dir(model) if not name.startswith("_") and callable(getattr(model, name, None))]
         raise ArgumentError(
             f"layer: {kind} has no {'forward' if not forward else 'backward'} method (looked for "
             f"{', '.join(FORWARD if not forward else BACKWARD)}; it has {', '.join(have) or 'no methods'}); "
@@ -205,13 +200,16 @@ def work_out(model: Any, names: tuple[str, ...], loss: Any, targets: Any) -> Cal
         roles = [("cotangent", parameters[0])]
     if parameters and {role for role, _ in roles} <= {"input", "rate", "cache"} and len(inputs) == 1:
         roles = [(("cotangent", name) if role == "input" else (role, name)) for role, name in roles]
+    roles = _with_prediction(roles, inputs)
     calling = Calling(
         forward,
         backward,
         inputs,
         (*roles, *_optional(further, inputs, taken=bool(roles))),
         cached=any(role == "cache" for role, _ in roles),
-        cotangent=bool(roles) or (bool(further) and role_of(further[0], inputs) == "cotangent"),
+        loss=_method_loss("calculate", inputs) if _is_prediction(roles) and hasattr(model, "calculate") else None,
+        cotangent=any(role == "cotangent" for role, _ in roles)
+        or (not roles and bool(further) and role_of(further[0], inputs) == "cotangent"),
         optional=not roles,
     )
     wants = any(role == "targets" for role, _ in roles)
@@ -225,9 +223,7 @@ def work_out(model: Any, names: tuple[str, ...], loss: Any, targets: Any) -> Cal
         return with_loss(replace(calling, inputs=inputs), model, loss, None, names[-1])
     if targets is not None or loss is not None:
         if targets is None:
-            raise ArgumentError(
-                "targets was not given: loss= is called as loss(prediction, targets), so pass targets="
-            )
+            raise ArgumentError("targets was not given: loss= is called as loss(prediction, targets), so pass targets=")
         upstream = [name for role, name in calling.feed if role == "cotangent"]
         if not wants and upstream:
             if _UPSTREAM.match(upstream[0]):
@@ -248,6 +244,26 @@ def work_out(model: Any, names: tuple[str, ...], loss: Any, targets: Any) -> Cal
             "to dout if it is an upstream gradient"
         )
     return calling
+
+
+def _with_prediction(roles: list[tuple[Role, str]], inputs: Sequence[str]) -> list[tuple[Role, str]]:
+    """Tell the prediction from an upstream gradient in a loss's ``backward(values, y_true)``."""
+    given = [name for role, name in roles if role == "input"]
+    open_ = [name for role, name in roles if role == "cotangent"]
+    predictions = [name for name in inputs if not is_target_name(name)]
+    if (
+        len(open_) != 1
+        or _UPSTREAM.match(open_[0])
+        or len(predictions) != 1
+        or len(roles) != len(inputs)
+        or not any(is_target_name(name) for name in given)
+    ):
+        return roles
+    return [("prediction", predictions[0]) if role == "cotangent" else (role, name) for role, name in roles]
+
+
+def _is_prediction(roles: Sequence[tuple[Role, str]]) -> bool:
+    return any(role == "prediction" for role, _ in roles)
 
 
 def _optional(names: Sequence[str], inputs: Sequence[str], *, taken: bool) -> tuple[tuple[Role, str], ...]:

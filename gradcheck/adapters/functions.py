@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gradcheck.adapters.inputs import Wrt, choose_wrt, name_inputs, positional_parameters
+from gradcheck.adapters.inputs import Wrt, choose_wrt, label_of, name_inputs, positional_parameters
 from gradcheck.errors import ArgumentError
 from gradcheck.layer import BrokenContract, Derivative, Layer, Named, is_differentiable, name_outputs
 
@@ -40,9 +40,10 @@ class _Structure:
         """Give arrays by output name back in the forward's own structure."""
         if self.kind is None:
             return named[self.names[0]]
-        if issubclass(self.kind, Mapping):
+        if self.kind is dict:
             return dict(named)
-        return self.kind(named[name] for name in self.names)
+        values = [named[name] for name in self.names]
+        return values if self.kind is list else tuple(values)
 
 
 def _structure(result: Any, outputs: Named) -> _Structure:
@@ -70,7 +71,7 @@ def argument_order(f: Callable[..., Any], vjp: Callable[..., Any], n_inputs: int
     names, required, _ = signature
     own = positional_parameters(f)
     own_names = own[0][:n_inputs] if own else []
-    if len(names) > 1 and required <= 2 and any(_CACHE.match(name) for name in names[:2]):  # noqa: PLR2004  # (cotangent, cache)
+    if len(names) > 1 and required <= 2 and any(_CACHE.match(name) for name in names[:2]):  # (cotangent, cache)
         return "cache"
     without = names[:n_inputs] == own_names or (own is None and not _COTANGENT.match(names[0] if names else ""))
     if required == n_inputs + 1 or (required <= n_inputs + 1 <= len(names) and not without):
@@ -131,7 +132,7 @@ def spread(result: Any, primals: Named, wrt: Sequence[str], what: str = "backwar
     )
 
 
-def adapt_function(  # noqa: PLR0913  # the check's own keywords, handed through
+def adapt_function(  # the check's own keywords, handed through
     f: Callable[..., Any],
     derivative: Callable[..., Any],
     inputs: Sequence[Any],
@@ -169,8 +170,8 @@ def adapt_function(  # noqa: PLR0913  # the check's own keywords, handed through
         raise ArgumentError("no inputs were given; pass the point at which to check after the two functions")
     primals = name_inputs(f, inputs, names)
     chosen = choose_wrt(primals, wrt)
-    label = _label(derivative) or _label(f) or "function"
-    arguments = ", ".join((_label(f) or "f", _label(derivative) or mode, *primals))
+    label = label_of(derivative) or label_of(f) or "function"
+    arguments = ", ".join((label_of(f) or "f", label_of(derivative) or mode, *primals))
     facts: dict[str, Any] = {"name": label, "primals": primals, "reproduce": f"gradcheck.check_{mode}({arguments})"}
     if mode == "jvp":
         return Layer(call=_jvp_call(f, derivative, chosen), wrt=chosen, mode="jvp", **facts)
@@ -178,11 +179,6 @@ def adapt_function(  # noqa: PLR0913  # the check's own keywords, handed through
     if order == "none":
         return _without_cotangent(f, derivative, chosen, wrt, facts)
     return Layer(call=_vjp_call(f, derivative, order, chosen), wrt=chosen, reentrant=order != "only", **facts)
-
-
-def _label(function: Callable[..., Any]) -> str:
-    name = getattr(function, "__name__", "")
-    return "" if name == "<lambda>" else name
 
 
 def _vjp_call(f: Callable[..., Any], vjp: Callable[..., Any], order: Order, wrt: Sequence[str]) -> Any:
@@ -195,7 +191,7 @@ def _vjp_call(f: Callable[..., Any], vjp: Callable[..., Any], order: Order, wrt:
         result = f(*primals.values())
         cache = None
         if order == "cache":
-            if not isinstance(result, tuple) or len(result) < 2:  # noqa: PLR2004  # (output, cache)
+            if not isinstance(result, tuple) or len(result) < 2:  # (output, cache)
                 raise ArgumentError(
                     f"vjp takes a cache, but f returned {type(result).__name__}; expected a tuple (output, cache)"
                 )
@@ -213,7 +209,7 @@ def _vjp_call(f: Callable[..., Any], vjp: Callable[..., Any], order: Order, wrt:
                 "only": (cotangent,),
                 "cache": (cache, cotangent) if cache_first else (cotangent, cache),
             }
-            return spread(vjp(*arguments[order]), primals, wrt, _label(vjp) or "vjp")
+            return spread(vjp(*arguments[order]), primals, wrt, label_of(vjp) or "vjp")
 
         return outputs, pullback
 
@@ -281,9 +277,7 @@ def _without_cotangent(
         return outputs, gradient
 
     if scalar:
-        return Layer(
-            call=loss_call, wrt=chosen, cotangent=False, notes=notes, trial_calls=trials, **facts
-        )
+        return Layer(call=loss_call, wrt=chosen, cotangent=False, notes=notes, trial_calls=trials, **facts)
     shape = next(iter(outputs.values())).shape
     first = chosen[0]
     if len(outputs) != 1 or shape != primals[first].shape:
@@ -291,9 +285,7 @@ def _without_cotangent(
             f"vjp takes no cotangent, yet f is neither a scalar loss nor elementwise: its output has shape {shape}, "
             f"{first!r} has {primals[first].shape}; expected one of: " + "; ".join(_ORDERS.values())
         )
-    return Layer(
-        call=_elementwise_call(f, derivative, first, facts["name"]), wrt=(first,), trial_calls=trials, **facts
-    )
+    return Layer(call=_elementwise_call(f, derivative, first, facts["name"]), wrt=(first,), trial_calls=trials, **facts)
 
 
 def _elementwise_call(f: Callable[..., Any], derivative: Callable[..., Any], first: str, label: str) -> Any:

@@ -334,9 +334,7 @@ def rebase(members: list[Array], dtype: np.dtype[Any] | None = None) -> list[Arr
 
 def _byte_bounds(array: Array) -> tuple[int, int]:
     # numpy's own function of this name moved between 1.x and 2.x.
-    spans = (
-        [(n - 1) * stride for n, stride in zip(array.shape, array.strides, strict=True)] if array.size else []
-    )
+    spans = [(n - 1) * stride for n, stride in zip(array.shape, array.strides, strict=True)] if array.size else []
     start: int = array.__array_interface__["data"][0]
     return start + sum(s for s in spans if s < 0), start + sum(s for s in spans if s > 0) + array.itemsize
 

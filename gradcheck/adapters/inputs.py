@@ -1,4 +1,4 @@
-"""Which arrays are primals, what are they called, and which of them are differentiated?"""
+"""Which arrays are primals, and which of them are differentiated? Their names too."""
 
 from __future__ import annotations
 
@@ -27,6 +27,12 @@ def positional_parameters(function: Callable[..., Any]) -> tuple[list[str], int,
     required = sum(p.default is p.empty for p in positional)
     variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     return [p.name for p in positional], required, variadic
+
+
+def label_of(function: Callable[..., Any]) -> str:
+    """Return a callable's name, empty where it has none worth printing."""
+    name = getattr(function, "__name__", "")
+    return "" if name == "<lambda>" else str(name)
 
 
 def as_primal(value: Any, name: str) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.inputs import Wrt, as_primal, choose_wrt, positional_parameters
+from gradcheck.adapters.inputs import Wrt, as_primal, choose_wrt, label_of, positional_parameters
 from gradcheck.errors import ArgumentError
 from gradcheck.layer import BrokenContract, Derivative, Layer, Named, name_outputs
 
@@ -21,8 +21,9 @@ def _children(node: Any) -> list[tuple[Any, Any]] | None:
         return list(node.items())
     if dataclasses.is_dataclass(node) and not isinstance(node, type):
         return [(field.name, getattr(node, field.name)) for field in dataclasses.fields(node)]
-    if hasattr(node, "_fields") and isinstance(node, tuple):
-        return list(zip(node._fields, node, strict=True))
+    fields = getattr(node, "_fields", None)  # a namedtuple
+    if fields is not None and isinstance(node, tuple):
+        return list(zip(fields, node, strict=True))
     if isinstance(node, tuple) or (isinstance(node, list) and not _is_array_like(node)):
         return list(enumerate(node))
     return None
@@ -151,8 +152,7 @@ def adapt_mapping(
         raise ArgumentError("params holds no arrays; give an array, or a dict, list, tuple or dataclass of arrays")
     chosen = choose_wrt(primals, wrt)
     keys = dict(_paths(params, top, []))
-    label = getattr(grad, "__name__", "gradient")
-    label = "gradient" if label == "<lambda>" else label
+    label = label_of(grad) or "gradient"
 
     def call(arrays: Named) -> tuple[Named, Derivative]:
         given = _rebuild(params, top, arrays)
@@ -178,5 +178,5 @@ def adapt_mapping(
         primals=primals,
         wrt=chosen,
         cotangent=False,
-        reproduce=f"gradcheck.check_grad({getattr(loss, '__name__', 'loss')}, {label}, params)".replace("<lambda>", "loss"),
+        reproduce=f"gradcheck.check_grad({label_of(loss) or 'loss'}, {label}, params)",
     )

@@ -87,9 +87,7 @@ def adapt_object(  # noqa: PLR0913  # the check's own keywords, handed through
     ('X', 'W')
     """
     if isinstance(layer, type):
-        raise ArgumentError(
-            f"layer: {layer.__name__} is a class; make an object of it first: {layer.__name__}(...)"
-        )
+        raise ArgumentError(f"layer: {layer.__name__} is a class; make an object of it first: {layer.__name__}(...)")
     pristine = copy_object(layer)
     goal = None if targets is None else np.array(targets)
     primals = _name_inputs(pristine, inputs, names, given=goal is not None)
@@ -129,11 +127,7 @@ def _name_inputs(layer: Any, inputs: Sequence[Any], names: Sequence[str] | None,
         return name_inputs(method, inputs, names)
     labels = list(known[0])
     for other in (method_of(layer, BACKWARD), lossy):
-        labels += (
-            [name for name in required(getattr(layer, other)) if other and is_target_name(name)]
-            if other
-            else []
-        )
+        labels += [name for name in required(getattr(layer, other)) if other and is_target_name(name)] if other else []
     labels = list(dict.fromkeys([*labels, "targets", *(f"x{i}" for i in range(len(inputs)))]))
     return name_inputs(method, inputs, labels[: len(inputs)])
 
@@ -210,9 +204,7 @@ class _Bound:
         inputs = {} if calling.gradient or not calling.backward else {n: primals[n] for n in calling.inputs}
         gradients: dict[str, object] = {
             self.labels.get(name, name): value
-            for name, value in assign(
-                result, inputs, self.shapes, what=self.what, scalar=not calling.cotangent
-            ).items()
+            for name, value in assign(result, inputs, self.shapes, what=self.what, scalar=not calling.cotangent).items()
         }
         if result is None:
             gradients |= {name: read(self.model, path) for name, path in found.left.items()}

@@ -137,9 +137,7 @@ def _renamed(root: Any, path: Path, at: int) -> Iterator[str]:
     if key.lstrip("_") in {*PARAMETER_CONTAINERS, "weights"} and at < len(path) - 1:
         names = [*GRADIENT_CONTAINERS, *names, *(f"_{name}" for name in GRADIENT_CONTAINERS)]
     # A synonym that is there itself keeps its own gradient.
-    synonyms = {
-        word for group in SYNONYMS if key in group for word in group if word != key and word in present
-    }
+    synonyms = {word for group in SYNONYMS if key in group for word in group if word != key and word in present}
     taken = {name for word in synonyms for name in (template.format(word) for template in GRADIENT_NAMES)}
     own = {template.format(key) for template in GRADIENT_NAMES}
     yield from (name for name in names if name in present and (name in own or name not in taken))
@@ -261,9 +259,7 @@ def listed_pairs(root: Any) -> Iterator[tuple[Any, Path]]:  # a branch for each 
                 if isinstance(pair, tuple) and len(pair) == 2:  # noqa: PLR2004  # a pair
                     yield unwrap(pair[0]), (("call", name), ("item", i), ("item", 1))
     for listing in LISTING_METHODS:
-        step: Path = (
-            (("call", listing),) if callable_without_arguments(root, listing) else (("attr", listing),)
-        )
+        step: Path = (("call", listing),) if callable_without_arguments(root, listing) else (("attr", listing),)
         parameters = read(root, step)
         for name in (*GRADIENT_METHODS, *GRADIENT_CONTAINERS):
             way: Path = (("call", name),) if callable_without_arguments(root, name) else (("attr", name),)
@@ -297,15 +293,11 @@ def listed_names(root: Any) -> dict[int, str]:
         From ``id(array)`` to the key.
     """
     for listing in LISTING_METHODS:
-        step: Path = (
-            (("call", listing),) if callable_without_arguments(root, listing) else (("attr", listing),)
-        )
+        step: Path = (("call", listing),) if callable_without_arguments(root, listing) else (("attr", listing),)
         parameters = read(root, step)
         if isinstance(parameters, Mapping) and all(isinstance(key, str) for key in parameters):
             arrays = {
-                id(unwrap(value)): key
-                for key, value in parameters.items()
-                if isinstance(unwrap(value), np.ndarray)
+                id(unwrap(value)): key for key, value in parameters.items() if isinstance(unwrap(value), np.ndarray)
             }
             if arrays:
                 return arrays

@@ -85,9 +85,7 @@ def assign(
 
 def _is_several(result: Any) -> bool:
     # A list of numbers is one array_like; a list that holds arrays is several gradients.
-    return isinstance(result, (list, tuple)) and any(
-        np.ndim(unwrap(value)) or value is None for value in result
-    )
+    return isinstance(result, (list, tuple)) and any(np.ndim(unwrap(value)) or value is None for value in result)
 
 
 def _flatten(values: Any) -> Iterator[Any]:
@@ -154,9 +152,7 @@ def _leaves(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             text = str(key) if isinstance(key, str) else f"[{key!r}]"
-            yield from _leaves(
-                inner, f"{prefix}.{text}" if prefix and not text.startswith("[") else prefix + text
-            )
+            yield from _leaves(inner, f"{prefix}.{text}" if prefix and not text.startswith("[") else prefix + text)
     elif isinstance(value, (list, tuple)) and not all(np.ndim(item) == 0 for item in value):
         for i, inner in enumerate(value):
             yield from _leaves(inner, f"{prefix}[{i}]")

@@ -182,10 +182,7 @@ def survey(model: Any, calling: Calling, primals: Named) -> Survey:  # one exper
         if path not in second
         or differs(copied, second[path])
         or (path in before_all and differs(before_all[path], copied))
-        or (
-            isinstance(value, np.ndarray)
-            and any(np.may_share_memory(value, array) for array in given.values())
-        )
+        or (isinstance(value, np.ndarray) and any(np.may_share_memory(value, array) for array in given.values()))
     }
     calling, notes = _settle(model, calling, primals)
     with trial(front):
@@ -228,9 +225,7 @@ def survey(model: Any, calling: Calling, primals: Named) -> Survey:  # one exper
             parameters.append(p)
         else:
             looked = ", ".join(list(gradient_names(last_word(p.paths[0])))[:5])
-            notes.append(
-                f"{p.name} has no gradient (looked for {looked}, grads[...], ...): it is not checked"
-            )
+            notes.append(f"{p.name} has no gradient (looked for {looked}, grads[...], ...): it is not checked")
     parameters = without_overlap(model, parameters, notes)
     order = {path: i for i, path in enumerate(held)}
     parameters.sort(key=lambda p: min(order.get(path, len(order)) for path in p.paths))
@@ -254,12 +249,7 @@ def _settle(  # noqa: PLR0911  # one return a question
     model: Any, calling: Calling, primals: Named
 ) -> tuple[Calling, list[str]]:
     """Settle by trying what signatures leave open; errors of the user's code are left for the real trial."""
-    if (
-        calling.gradient
-        or len(calling.feed) != 1
-        or calling.feed[0][0] != "cotangent"
-        or calling.loss is not None
-    ):
+    if calling.gradient or len(calling.feed) != 1 or calling.feed[0][0] != "cotangent" or calling.loss is not None:
         return calling, []
     name = calling.feed[0][1]
     try:
@@ -274,9 +264,7 @@ def _settle(  # noqa: PLR0911  # one return a question
             reset(model)
             cotangents = {key: factor * value for key, value in _cotangents(state).items()}
             seen.append([calling.run_backward(model, state, cotangents)])
-            seen[-1] += (
-                [np.array(value) for _, value in float_places(model).values()] if calling.optional else []
-            )
+            seen[-1] += [np.array(value) for _, value in float_places(model).values()] if calling.optional else []
     except Exception:  # see above
         return calling, []
     if same_name and not calling.optional:
@@ -312,9 +300,7 @@ def _matters(model: Any, calling: Calling, primals: Named, parameter: Parameter)
         base = _outputs(model, calling, primals)
         for place in places:
             # Unequal changes: a softmax does not notice the same shift of every bias.
-            place.set(
-                parameter.value * 1.25 + 0.125 * np.random.default_rng(0).uniform(1, 2, parameter.value.shape)
-            )
+            place.set(parameter.value * 1.25 + 0.125 * np.random.default_rng(0).uniform(1, 2, parameter.value.shape))
         return any(_unequal(a, b) for a, b in zip(base, _outputs(model, calling, primals), strict=True))
     except Exception:  # a value it does not stand: it looked at it
         return True
@@ -325,9 +311,7 @@ def _matters(model: Any, calling: Calling, primals: Named, parameter: Parameter)
 
 def _returned(result: Any, calling: Calling, primals: Named, open_: Sequence[Parameter]) -> tuple[str, ...]:
     """Name the parameters whose gradients are in what backward returned."""
-    inputs = (
-        {} if calling.gradient or not calling.backward else {name: primals[name] for name in calling.inputs}
-    )
+    inputs = {} if calling.gradient or not calling.backward else {name: primals[name] for name in calling.inputs}
     shapes = [(p.name, p.value.shape) for p in open_]
     try:
         found = assign(result, inputs, shapes, what="backward", scalar=not calling.cotangent)
@@ -343,9 +327,7 @@ def _left(model: Any, calling: Calling, before: Mapping[Path, Array]) -> dict[st
     for i, name in enumerate(calling.inputs):
         for label in [*gradient_names(name), *(INPUT_GRADIENTS if i == 0 else ())]:
             path: Path = (("attr", label),)
-            if isinstance(own.get(label), np.ndarray) and (
-                path not in before or differs(before[path], own[label])
-            ):
+            if isinstance(own.get(label), np.ndarray) and (path not in before or differs(before[path], own[label])):
                 left[name] = path
                 break
     return left
@@ -363,13 +345,9 @@ def _claimed(  # noqa: PLR0913, PLR0917  # all that the trial showed
     kind: str,
 ) -> tuple[str, ...]:
     """Name the inputs for which a gradient is claimed, and say so where none is."""
-    differentiable = tuple(
-        name for name in calling.inputs if is_differentiable(primals[name]) and primals[name].size
-    )
+    differentiable = tuple(name for name in calling.inputs if is_differentiable(primals[name]) and primals[name].size)
     scalar = not calling.cotangent
-    inputs = (
-        {} if calling.gradient or not calling.backward else {name: primals[name] for name in calling.inputs}
-    )
+    inputs = {} if calling.gradient or not calling.backward else {name: primals[name] for name in calling.inputs}
     shapes = [(name, ()) for name in returned]
     found: Mapping[str, Any] = left
     if result is not None:
@@ -391,17 +369,12 @@ def _claimed(  # noqa: PLR0913, PLR0917  # all that the trial showed
             )
         if differentiable:
             notes.append(
-                f"nothing is returned for the inputs ({', '.join(differentiable)}): only parameters are "
-                f"checked"
+                f"nothing is returned for the inputs ({', '.join(differentiable)}): only parameters are checked"
             )
         return ()
     size_one = all(np.size(value) == 1 for value in state.outputs.values())
     unclaimed = [name for name in differentiable if found.get(name) is None]
-    silent = [
-        name
-        for name in unclaimed
-        if isinstance(result, Mapping) or left or (size_one and is_target_name(name))
-    ]
+    silent = [name for name in unclaimed if isinstance(result, Mapping) or left or (size_one and is_target_name(name))]
     if silent:
         notes.append(f"no gradient is claimed for {', '.join(silent)}: not checked")
     return tuple(name for name in differentiable if name not in silent)

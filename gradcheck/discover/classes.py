@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,16 @@ from gradcheck.adapters.inputs import positional_parameters
 from gradcheck.adapters.objects import adapt_object
 from gradcheck.case import Case
 from gradcheck.discover.functions import Cannot
-from gradcheck.discover.guess import fit, is_loss_name, quiet, role, setting
+from gradcheck.discover.guess import (
+    fit,
+    fits_better,
+    is_loss_name,
+    is_recurrent,
+    labels,
+    quiet,
+    role,
+    setting,
+)
 from gradcheck.layer import Array
 
 N_IN, N_HIDDEN, N_OUT = 3, 4, 2
@@ -46,7 +56,12 @@ _SPECIAL: tuple[tuple[re.Pattern[str], Callable[[], Any]], ...] = (
 
 
 def class_case(
-    name: str, cls: type, module_functions: Mapping[str, Callable[..., Any]], *, seed: int = 0
+    name: str,
+    cls: type,
+    module_functions: Mapping[str, Callable[..., Any]],
+    others: Sequence[type] = (),
+    *,
+    seed: int = 0,
 ) -> Case:
     """Make an object of a class and find inputs for it.
 
@@ -58,6 +73,8 @@ def class_case(
         With a forward and a backward.
     module_functions : dict of str to callable
         What else the module defines: a loss for a model whose backward takes targets.
+    others : sequence of type
+        The module's classes, for one that takes layers.
     seed : int
         Of the inputs, and of numpy's global generator while the object is made (it is put back afterwards).
 
@@ -73,20 +90,20 @@ def class_case(
     """
     best: tuple[int, Case | None] = (-1, None)
     errors: list[str] = []
+    before: list[Array] | None = None
     made = 0
-    for values in constructors(cls):
+    for values in chain(constructors(cls), _with_layers(cls, others, seed)):
         try:
             with quiet():
                 layer = _make(cls, values, seed)
         except Exception as error:  # the next guess may do
-            errors.append(
-                f"{cls.__name__}({', '.join(map(_brief, values))}) raised {type(error).__name__}: {error}"
-            )
+            errors.append(f"{cls.__name__}({', '.join(map(_brief, values))}) raised {type(error).__name__}: {error}")
             continue
         made += 1
         for inputs, options in _calls(layer, module_functions, seed):
             score = fit(partial(adapt_object, layer, inputs, **options))
-            if score > best[0] and score > 0:
+            if score > max(best[0], 0) and (before is None or fits_better(inputs, before, best[0])):
+                before = inputs
                 best = (score, Case.layer(name, layer, *inputs, **options))
             if score == 2:  # noqa: PLR2004  # every gradient has its primal's shape
                 break
@@ -154,6 +171,30 @@ def constructors(cls: type) -> Iterator[list[Any]]:
     yield [N_IN] * len(names)
 
 
+def _with_layers(cls: type, others: Sequence[type], seed: int) -> Iterator[list[Any]]:
+    """Give a container the module's own layers, as many as can be chained."""
+    known = positional_parameters(cls)
+    names = known[0][: known[1]] if known else []
+    if len(names) != 1 or not re.match(r"^(layers?_?(list)?|modules|blocks|stages|steps)$", names[0]):
+        return
+    x: Any = np.random.default_rng(seed).normal(size=(5, N_IN))
+    layers = []
+    for other in others:
+        for values in () if other is cls else constructors(other):
+            try:
+                with quiet():
+                    layer = _make(other, values, seed)
+                    out = getattr(layer, method_of(layer, FORWARD))(x)
+            except Exception:  # the next may fit
+                continue
+            if isinstance(out, np.ndarray) and out.ndim == x.ndim and out.dtype == x.dtype:
+                layers.append(layer)
+                x = out
+                break
+    if layers:
+        yield [layers]
+
+
 def _argument(  # noqa: PLR0911  # one return a kind of parameter
     name: str, weight: tuple[int, ...], bias: tuple[int, ...]
 ) -> Any:
@@ -162,7 +203,7 @@ def _argument(  # noqa: PLR0911  # one return a kind of parameter
         if pattern.match(name):
             return make()
     if role(name) == "w" and name.lower() not in ("width",) and len(name) < 8:  # noqa: PLR2004  # W, Wx, weights
-        if name.lower().endswith("h") and len(name) > 1:
+        if is_recurrent(name):
             return rng.normal(size=(weight[-1], weight[-1]))
         return rng.normal(size=weight)
     if role(name) == "b":
@@ -203,11 +244,8 @@ def _calls(
                 shape = np.shape(getattr(layer, forward)(primal))
         except Exception:  # the next shape may do
             continue
-        labels = np.arange(x[0]) % 2
-        for targets in (
-            np.asarray(rng.permutation(np.arange(int(np.prod(shape))) % 2)).reshape(shape),
-            labels,
-        ):
+        indices = np.arange(x[0]) % 2
+        for targets in (labels(shape, rng), indices):
             if lossy:
                 yield [primal, targets], {}
             if len(losses) == 1:
@@ -263,7 +301,7 @@ def _value(name: str, shape: tuple[int, ...], rng: np.random.Generator, *, loss:
     if known and not (loss and name == "p"):
         return np.asarray(value)
     if role(name) == "i" or (loss and is_target_name(name)):
-        return np.asarray(rng.permutation(np.arange(int(np.prod(shape))) % 2)).reshape(shape)
+        return labels(shape, rng)
     if loss and shape:
         return np.asarray(rng.uniform(0.1, 0.9, shape))
     return np.asarray(rng.normal(size=shape))

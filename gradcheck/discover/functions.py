@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -14,12 +16,19 @@ from gradcheck.adapters.calling import is_target_name
 from gradcheck.adapters.functions import adapt_function
 from gradcheck.adapters.inputs import positional_parameters
 from gradcheck.case import Case
-from gradcheck.discover.guess import fit, is_loss_name, quiet, runs, setting, shape_ladder, values
+from gradcheck.discover.guess import (
+    fit,
+    fits_better,
+    is_loss_name,
+    quiet,
+    runs,
+    setting,
+    shape_ladder,
+    values,
+)
 from gradcheck.discover.pairs import Pair
 
-_ACTIVATION = re.compile(
-    r"^(a|s|sig|y|o|h|out|output|outputs|act|activations?|activated|result|a_out)$", re.I
-)
+_ACTIVATION = re.compile(r"^(a|s|sig|y|o|h|out|output|outputs|act|activations?|activated|result|a_out)$", re.I)
 """What a derivative calls its argument when it wants the function's output in place of its input."""
 _TRIES = 40
 
@@ -50,40 +59,58 @@ def function_case(name: str, pair: Pair, *, seed: int = 0) -> Case:
     Cannot
         If the function runs at none of the inputs tried.
     """
-    forward, derivative = pair.forward, pair.derivative
-    names = _arguments(forward)
-    loss = is_loss_name(_name(forward)) or is_loss_name(_name(derivative))
-    primals = [key for key in names if not setting(key)[0] or len(names) == 1]
-    settings = {key: setting(key)[1] for key in names if key not in primals}
+    names = _arguments(pair.forward)
+    loss = is_loss_name(_name(pair.forward)) or is_loss_name(_name(pair.derivative))
+    # p is the prediction of a loss, and a rate elsewhere.
+    bound = [key for key in names if setting(key)[0] and len(names) > 1 and not (loss and key == "p")]
+    free = [key for key in bound if not isinstance(setting(key)[1], float)]
+    found: list[_Found] = []
+    # A slope or a scale is a setting, unless the derivative has a gradient for it too.
+    for settings in [bound] if free == bound else [bound, free]:
+        found += _search(pair, names, settings, loss=loss, seed=seed)
+        if found and max(one.score for one in found) == 2:  # noqa: PLR2004  # every gradient has its primal's shape
+            break
+    if not found:
+        raise Cannot(f"{_name(pair.forward)}({', '.join(names)}) ran at none of the inputs guessed for it")
+    best = max(found, key=lambda one: one.score)
+    make = Case.jvp if pair.mode == "jvp" else Case.vjp
+    return make(name, best.forward, best.derivative, *best.inputs)
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    score: int
+    forward: Callable[..., Any]
+    derivative: Callable[..., Any]
+    inputs: list[Any]
+
+
+def _search(pair: Pair, names: Sequence[str], bound: Sequence[str], *, loss: bool, seed: int) -> list[_Found]:
+    """Try shapes with some parameters bound to their settings; the last found fits best."""
+    primals = [key for key in names if key not in bound]
+    scalars = [key for key in primals if setting(key)[0] and len(primals) > 1 and not (loss and key == "p")]
     if not primals:
-        raise Cannot(f"{_name(forward)} takes no inputs")
-    if settings:
+        return []
+    forward, derivative = pair.forward, pair.derivative
+    if bound:
+        settings = {key: setting(key)[1] for key in bound}
         forward, derivative = _bind(forward, names, settings), _bind_derivative(derivative, settings)
     derivative = _through_output(forward, derivative, primals)
-    best: tuple[int, list[Any]] = (-1, [])
-    tried = []
-    for found in list(shape_ladder(primals, loss=loss))[:_TRIES]:
-        if set(found) != set(primals):
+    found: list[_Found] = []
+    for ladder in list(shape_ladder(primals, loss=loss))[:_TRIES]:
+        if set(ladder) != set(primals):
             continue
-        shapes = {key: found[key] for key in primals}
+        shapes = {key: () if key in scalars else ladder[key] for key in primals}
         for targets in _target_choices(forward, shapes, loss=loss, seed=seed):
             arrays = [*values(shapes, loss=loss, seed=seed, targets=targets).values()]
-            tried.append(shapes)
             if not runs(forward, arrays):
                 continue
             score = fit(partial(adapt_function, forward, derivative, arrays, mode=pair.mode))
-            if score > best[0]:
-                best = (score, arrays)
-        if best[0] == 2:  # noqa: PLR2004  # every gradient has its primal's shape
+            if not found or (score > found[-1].score and fits_better(arrays, found[-1].inputs, found[-1].score)):
+                found.append(_Found(score, forward, derivative, arrays))
+        if found and found[-1].score == 2:  # noqa: PLR2004  # see above
             break
-    if best[0] < 0:
-        first = ", ".join(f"{key} {shape}" for key, shape in tried[0].items())
-        raise Cannot(
-            f"{_name(forward)}({', '.join(names)}) ran at none of {len(tried)} guessed inputs (from "
-            f"{first} on)"
-        )
-    make = Case.jvp if pair.mode == "jvp" else Case.vjp
-    return make(name, forward, derivative, *best[1])
+    return found
 
 
 def _name(function: Callable[..., Any]) -> str:
@@ -111,11 +138,7 @@ def _target_choices(
                 result = forward(*values(shapes, loss=False, seed=seed).values())
         except Exception:  # then perhaps it needs integers
             return [named]
-        if (
-            any(np.ndim(value) for value in shapes.values())
-            and np.ndim(result) == 0
-            and not isinstance(result, tuple)
-        ):
+        if any(np.ndim(value) for value in shapes.values()) and np.ndim(result) == 0 and not isinstance(result, tuple):
             return [named]
         return [[]]
     return [named]
@@ -126,7 +149,7 @@ def _bind(function: Callable[..., Any], names: Sequence[str], settings: dict[str
     free = [name for name in names if name not in settings]
 
     def bound(*args: Any) -> Any:
-        given = {**settings, **dict(zip(free, args, strict=True))}
+        given = {**copy.deepcopy(settings), **dict(zip(free, args, strict=True))}
         return function(*(given[name] for name in names))
 
     return _dressed(bound, function, free)
@@ -141,9 +164,7 @@ def _bind_derivative(derivative: Callable[..., Any], settings: dict[str, Any]) -
     })  # fmt: skip
 
 
-def _dressed(
-    function: Callable[..., Any], like: Callable[..., Any], names: Sequence[str]
-) -> Callable[..., Any]:
+def _dressed(function: Callable[..., Any], like: Callable[..., Any], names: Sequence[str]) -> Callable[..., Any]:
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     function.__name__ = function.__qualname__ = _name(like)
     function.__module__ = getattr(like, "__module__", __name__)

@@ -27,20 +27,20 @@ SETTINGS: tuple[tuple[re.Pattern[str], Any], ...] = (
     (re.compile(r"^(training|train|is_train\w*)$"), True),
     (re.compile(r"^(activation|act|nonlinearity)$"), "relu"),
     (re.compile(r"^(seed|random_state)$"), 0),
+    (re.compile(r"^(bn|ln|gn)_?params?$"), {"mode": "train"}),
+    (re.compile(r"^conv_?params?$"), {"stride": 1, "pad": 1}),
+    (re.compile(r"^pool_?params?$"), {"pool_height": 2, "pool_width": 2, "stride": 2}),
+    (re.compile(r"^dropout_?params?$"), {"mode": "train", "p": 0.5, "seed": 0}),
 )
 """Parameters that are settings, not primals, and what they are given where they have no default."""
 
-_WEIGHT = re.compile(r"^(w|weights?|kernels?|filters?|theta|w_?[a-z]{0,2}\d*)$", re.I)
+_WEIGHT = re.compile(r"^(w|u|weights?|kernels?|filters?|theta|w_?[a-z]{0,2}\d*)$", re.I)
 _BIAS = re.compile(r"^(b|bias(es)?|b_?[a-z]{0,2}\d*)$", re.I)
 _SCALE = re.compile(r"^(gamma|beta)\d*$", re.I)
-_STATE = re.compile(
-    r"^(h|c|hidden|state|h_?prev\w*|c_?prev\w*|prev_?h\w*|prev_?c\w*|h_?0|c_?0|prev_state\w*)$", re.I
-)
+_STATE = re.compile(r"^(h|c|hidden|state|h_?prev\w*|c_?prev\w*|prev_?h\w*|prev_?c\w*|h_?0|c_?0|prev_state\w*)$", re.I)
 _INDEX = re.compile(r"^(idx|ids?|indices|index|token\w*|word\w*|idxs)$", re.I)
 _PROBABILITY = re.compile(r"^(a|al|a\d|p|q|y_?hat|y_?pred\w*|pred\w*|prob\w*|output|out|o)$", re.I)
-_LOSS = re.compile(
-    r"loss|cost|entropy|mse|mae|bce|nll|hinge|huber|error|sse|rmse|likelihood|(^|_)(ce|xent)(_|$)", re.I
-)
+_LOSS = re.compile(r"loss|cost|entropy|mse|mae|bce|nll|hinge|huber|error|sse|rmse|likelihood|(^|_)(ce|xent)(_|$)", re.I)
 
 # Sizes are all different, so that a transposition shows.
 _ONE = ((4, 3), (3, 4), (3,), (2, 3, 6, 6), (3, 1), (1, 3), ())
@@ -87,9 +87,37 @@ def is_loss_name(name: str) -> bool:
 
 
 def role(name: str) -> str:
-    """Sort a parameter by its name: ``"w"``, ``"b"``, ``"s"`` scale, ``"h"`` state, ``"i"`` index, ``"x"``."""
+    """Sort a parameter by name: ``"w"``, ``"b"``, ``"s"`` scale, ``"h"`` state, ``"i"`` index, else ``"x"``."""
     table = (("b", _BIAS), ("h", _STATE), ("s", _SCALE), ("i", _INDEX), ("w", _WEIGHT))
     return next((kind for kind, pattern in table if pattern.match(name)), "x")
+
+
+def is_recurrent(name: str) -> bool:
+    """Tell a weight from hidden state to hidden state by its name: ``Wh``, ``Whh``, ``U``, but not ``Wxh``."""
+    rest = name[1:].lower()
+    return name in ("U", "u") or "rec" in rest or ("h" in rest and "x" not in rest and "i" not in rest)
+
+
+def labels(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Draw 0/1 targets; one-hot along the classes (the side of length 3 or less) if there are several.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the targets; class indices if one-dimensional.
+    rng : numpy.random.Generator
+        Source.
+
+    Returns
+    -------
+    ndarray of int
+        In `shape`.
+    """
+    if len(shape) == 2 and min(shape) > 1:  # noqa: PLR2004  # a matrix of several classes
+        rows, classes = max(shape), min(shape)
+        hot = np.eye(classes, dtype=int)[rng.permutation(np.arange(rows) % classes)]
+        return np.asarray(hot if shape == (rows, classes) else hot.T)
+    return np.asarray(rng.permutation(np.arange(int(np.prod(shape))) % 2)).reshape(shape)
 
 
 def shape_ladder(names: Sequence[str], *, loss: bool = False) -> Iterator[dict[str, tuple[int, ...]]]:
@@ -117,11 +145,11 @@ def shape_ladder(names: Sequence[str], *, loss: bool = False) -> Iterator[dict[s
     if len(weights) > 1 and not loss:
         yield from _numbered(names, kinds)
     if weights and len(names) > 1:
-        for table in _WITH_WEIGHT:
-            yield {
-                name: table.get(kinds[name], table["b"] if kinds[name] == "s" else table["x"])
-                for name in names
-            }
+        # A loss over weights is most often that of a single output.
+        vectors = [table for table in _WITH_WEIGHT if loss and table["b"] == () and table["x"] == (4, 3)]
+        for table in (*vectors, *_WITH_WEIGHT):
+            kind = {name: "h" if loss and is_target_name(name) else kinds[name] for name in names}
+            yield {name: table.get(kind[name], table["b" if kind[name] == "s" else "x"]) for name in names}
     if "s" in kinds.values():
         for x, s in (
             ((4, 3), (3,)),
@@ -165,7 +193,7 @@ def _numbered(names: Sequence[str], kinds: Mapping[str, str]) -> Iterator[dict[s
         for rows in (True, False):
             shapes: dict[str, tuple[int, ...]] = {}
             for name in names:
-                recurrent = "h" in name[1:].lower() or "rec" in name.lower() or name in ("U", "u")
+                recurrent = is_recurrent(name)
                 size = {"x": (5, 3), "h": (5, _HIDDEN), "b": (_HIDDEN,), "s": (_HIDDEN,)}.get(kinds[name])
                 size = size or ((_HIDDEN if recurrent else 3), _HIDDEN)
                 shapes[name] = size if rows else (size[::-1] if len(size) > 1 else (_HIDDEN, 1))
@@ -212,7 +240,7 @@ def values(shapes: Shapes, *, loss: bool, seed: int, targets: Sequence[str] = ()
     drawn: Named = {}
     for name, shape in shapes.items():
         if name in targets or role(name) == "i":
-            drawn[name] = np.asarray(rng.permutation(np.arange(int(np.prod(shape))) % 2).reshape(shape))
+            drawn[name] = labels(shape, rng)
         elif loss and (targets and (_PROBABILITY.match(name) or len(shapes) == len(targets) + 1)):
             drawn[name] = np.asarray(rng.uniform(0.1, 0.9, shape))
         else:
@@ -230,8 +258,7 @@ def runs(function: Callable[..., Any], inputs: Sequence[Array]) -> bool:
     except Exception:  # this is the question
         return False
     return bool(outputs) and all(
-        is_differentiable(value) and value.size and bool(np.isfinite(value).all())
-        for value in outputs.values()
+        is_differentiable(value) and value.size and bool(np.isfinite(value).all()) for value in outputs.values()
     )
 
 
@@ -263,15 +290,30 @@ def fit(make: Callable[[], Layer]) -> int:
             outputs, derivative = layer({name: value.copy() for name, value in layer.primals.items()})
             if not all(np.isfinite(value).all() for value in outputs.values()):
                 return 0
-            gradients = derivative(
-                {name: np.ones_like(value, dtype=float) for name, value in outputs.items()}
-            )
-            return (
-                2
-                if all(np.shape(np.asarray(gradients.get(n))) == layer.primals[n].shape for n in layer.wrt)
-                else 1
-            )
+            gradients = derivative({name: np.ones_like(value, dtype=float) for name, value in outputs.items()})
+            return 2 if all(np.shape(np.asarray(gradients.get(n))) == layer.primals[n].shape for n in layer.wrt) else 1
     except BrokenContract:
         return 1
     except Exception:  # the check itself will show it
         return 0
+
+
+def fits_better(inputs: Sequence[Array], before: Sequence[Array], score: int) -> bool:
+    """Tell whether inputs at which gradients have the right shapes may replace earlier ones.
+
+    Only a guess of sizes is put right in this way, say ``(1, 2)`` for ``(2,)`` in a bias: with fewer axes
+    elsewhere, a sum that is missing over the batch would be right by accident.
+
+    Parameters
+    ----------
+    inputs, before : sequence of ndarray
+        The new inputs, and those at which the derivative gave something (`score` 1) or raised (0).
+    score : int
+        From `fit`, of those before.
+
+    Returns
+    -------
+    bool
+        True where the first input has as many axes.
+    """
+    return score == 0 or inputs[0].ndim == before[0].ndim

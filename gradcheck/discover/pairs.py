@@ -149,6 +149,10 @@ def _forwards(name: str, by_plain: dict[str, list[str]]) -> Iterator[tuple[Liter
                 for forward in by_plain.get(label.format(stem), ()):
                     if forward != name:
                         yield mode, forward
+    for word, other in (("backward", "forward"), ("bwd", "fwd"), ("backward", ""), ("backprop", "forward")):
+        if word in plain and plain != word:
+            # conv_backward_naive belongs to conv_forward_naive, or to conv_naive.
+            yield from (("vjp", forward) for forward in by_plain.get(plain.replace(word, other), ()))
     for forward_plain, backward_plain in PLAIN_PAIRS:
         if plain == backward_plain:
             for forward in by_plain.get(forward_plain, ()):

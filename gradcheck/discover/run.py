@@ -85,9 +85,7 @@ def check_module(
     return merge(name_of_target(target), reports)
 
 
-def iter_reports(
-    target: Any, *, pattern: str | None = None, workers: Any = None, **options: Any
-) -> Iterator[Report]:
+def iter_reports(target: Any, *, pattern: str | None = None, workers: Any = None, **options: Any) -> Iterator[Report]:
     """Check every layer that can be found, and give each report as soon as it is there, in order.
 
     Parameters
@@ -142,17 +140,12 @@ def run_case(case: Case, options: dict[str, Any]) -> Report:
 
 
 def _check_workers(workers: Any) -> None:
-    usable = (
-        workers is None
-        or callable(getattr(workers, "submit", None))
-        or callable(getattr(workers, "map", None))
-    )
+    usable = workers is None or callable(getattr(workers, "submit", None)) or callable(getattr(workers, "map", None))
     if isinstance(workers, int) and not isinstance(workers, bool):
         usable = workers > 0
     if not usable:
         raise ArgumentError(
-            f"workers was {workers!r}; expected a number of threads (1 or more), or an executor with "
-            f"submit or map"
+            f"workers was {workers!r}; expected a number of threads (1 or more), or an executor with submit or map"
         )
 
 
@@ -161,7 +154,7 @@ def _check_options(options: dict[str, Any]) -> None:
     for name in options:
         if name not in known:
             raise ArgumentError(f"check_module got an unknown option {name!r}; expected {', '.join(known)}")
-    from gradcheck.check import Options  # noqa: PLC0415  # checked before any module is imported
+    from gradcheck.options import Options  # noqa: PLC0415  # checked before any module is imported
 
     Options(**options)
 

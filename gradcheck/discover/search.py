@@ -115,9 +115,10 @@ def _module_cases(module: ModuleType, seed: int) -> list[Case]:
         return _own_cases(module)
     functions, classes = own_functions(module), own_classes(module)
     cases = [_pair_case(pair, module, seed) for pair in find_pairs(functions)]
+    layers = [cls for cls in classes.values() if looks_like_layer(cls)]
     for name, cls in classes.items():
         if looks_like_layer(cls):
-            case = _guess(name, partial(class_case, name, cls, functions, seed=seed), module)
+            case = _guess(name, partial(class_case, name, cls, functions, layers, seed=seed), module)
             if isinstance(case.check, GivenUp) and is_base(cls, list(classes.values())):
                 continue
             cases.append(case)
@@ -129,12 +130,18 @@ def _guess(name: str, make: Callable[[], Case], module: ModuleType) -> Case:
         return make()
     except Cannot as why:
         note = (
-            f"{why}. Say how it is to be called: define {CASES}() in {module.__name__}, returning e.g. "
+            f"{why}. Say how it is to be called: define {CASES}() in {_where(module)}, returning e.g. "
             f"[gradcheck.Case.vjp({name!r}, forward, backward, *inputs)] or "
             f"[gradcheck.Case.layer({name!r}, layer, "
             "*inputs)]"
         )
         return Case(name, GivenUp(name, note), ())
+
+
+def _where(module: ModuleType) -> str:
+    """Say where a module's code is to be changed: a file read by its path has no name of its own."""
+    path = getattr(module, "__file__", None)
+    return Path(path).name if path and "." not in module.__name__ else module.__name__
 
 
 def _own_cases(module: ModuleType) -> list[Case]:
@@ -146,14 +153,12 @@ def _own_cases(module: ModuleType) -> list[Case]:
         raise TargetError(f"{module.__name__}.{CASES}() raised {type(error).__name__}: {error}") from error
     if cases is None:
         raise TargetError(
-            f"{module.__name__}.{CASES}() returned {type(returned).__name__}; expected a list of "
-            f"gradcheck.Case"
+            f"{module.__name__}.{CASES}() returned {type(returned).__name__}; expected a list of gradcheck.Case"
         )
     for case in cases:
         if not isinstance(case, Case):
             raise TargetError(
-                f"{module.__name__}.{CASES}() gave {case!r} ({type(case).__name__}); expected "
-                f"gradcheck.Case objects"
+                f"{module.__name__}.{CASES}() gave {case!r} ({type(case).__name__}); expected gradcheck.Case objects"
             )
     return cases
 
@@ -173,19 +178,16 @@ def _member_cases(found: Target, seed: int) -> list[Case]:
     for part in member.split("."):
         value = getattr(value, part, None)
     if value is None:
-        public = [
-            name for name in vars(module) if not name.startswith("_") and callable(getattr(module, name))
-        ]
+        public = [name for name in vars(module) if not name.startswith("_") and callable(getattr(module, name))]
         raise TargetError(
             f"{module.__name__} has no {member!r}; it has {', '.join(sorted(public)) or 'nothing to call'}"
         )
-    functions = {
-        name: item for name, item in vars(module).items() if callable(item) and not isinstance(item, type)
-    }
+    functions = {name: item for name, item in vars(module).items() if callable(item) and not isinstance(item, type)}
     if isinstance(value, ModuleType):
         return _all_cases(Target(found.name, value), seed)
     if isinstance(value, type):
-        return [_guess(member, partial(class_case, member, value, functions, seed=seed), module)]
+        layers = [cls for cls in own_classes(module).values() if looks_like_layer(cls)]
+        return [_guess(member, partial(class_case, member, value, functions, layers, seed=seed), module)]
     pairs = [pair for pair in find_pairs(functions) if pair.derivative is value]
     pairs = pairs or [pair for pair in find_pairs(functions) if pair.forward is value]
     if pairs:

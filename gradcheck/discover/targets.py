@@ -74,8 +74,7 @@ def load(target: Any) -> Target:
         return Target(target.__name__, target)
     if not isinstance(target, (str, os.PathLike)):
         raise TargetError(
-            f"target was {type(target).__name__}; expected a module, a module's name, a path, or "
-            f"'module:name'"
+            f"target was {type(target).__name__}; expected a module, a module's name, a path, or 'module:name'"
         )
     text = os.fspath(target)
     text = text if isinstance(text, str) else os.fsdecode(text)
@@ -95,9 +94,7 @@ def _load_dotted(place: str, member: str, text: str) -> Target:
         try:
             return Target(text, _import(place), member)
         except ModuleNotFoundError as missing:
-            known = missing.name is not None and (
-                place == missing.name or place.startswith(f"{missing.name}.")
-            )
+            known = missing.name is not None and (place == missing.name or place.startswith(f"{missing.name}."))
             if not known:
                 raise TargetError(_broken(place, missing)) from missing
             parent, _, last = place.rpartition(".")
@@ -111,8 +108,7 @@ def _load_dotted(place: str, member: str, text: str) -> Target:
                     return Target(text, module, last)
             hint = f"; for the file, write {place}.py" if Path(f"{place}.py").exists() else ""
             raise TargetError(
-                f"no module named {missing.name!r} (target {text!r}): looked in {Path.cwd()} and on "
-                f"sys.path{hint}"
+                f"no module named {missing.name!r} (target {text!r}): looked in {Path.cwd()} and on sys.path{hint}"
             ) from missing
 
 
@@ -134,9 +130,7 @@ def _load_path(path: Path, text: str) -> ModuleType:
     path = path.resolve()
     if path.is_dir():
         if not (path / "__init__.py").exists():
-            raise TargetError(
-                f"target {text!r}: the folder {path} is no package (it has no __init__.py); name a file"
-            )
+            raise TargetError(f"target {text!r}: the folder {path} is no package (it has no __init__.py); name a file")
         path = path / "__init__.py"
     if not path.exists():
         raise TargetError(f"target {text!r}: there is no file {path}")
@@ -157,9 +151,7 @@ def _load_path(path: Path, text: str) -> ModuleType:
                 raise TargetError(_broken(name, missing)) from missing
             found = Path(getattr(module, "__file__", None) or "").resolve()
             if found != path:
-                raise TargetError(
-                    f"target {text!r}: the name {name} leads to {found}; run from another folder"
-                )
+                raise TargetError(f"target {text!r}: the name {name} leads to {found}; run from another folder")
             return module
         return _load_file(path)
 

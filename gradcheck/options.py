@@ -1,0 +1,59 @@
+"""What did the user ask for? The keyword arguments that all checks share, validated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from gradcheck.errors import ArgumentError
+
+Mode = Literal["auto", "full", "fast"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """The keyword arguments that all checks share, validated."""
+
+    mode: Mode = "auto"
+    rtol: float | None = None
+    seed: int = 0
+    budget: int | None = None
+    allow_kinks: bool = True
+    contract: bool = True
+
+    def __post_init__(self) -> None:
+        """Reject what cannot be meant."""
+        if self.mode not in ("auto", "full", "fast"):
+            raise ArgumentError(f"mode was {self.mode!r}; expected 'auto', 'full' or 'fast'")
+        if self.rtol is not None and not (isinstance(self.rtol, (int, float)) and 0 < self.rtol < 1):
+            raise ArgumentError(f"rtol was {self.rtol!r}; expected a number between 0 and 1, or None for the default")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, (int, np.integer)) or self.seed < 0:
+            raise ArgumentError(f"seed was {self.seed!r}; expected a whole number, 0 or more")
+        if self.budget is not None and (not isinstance(self.budget, (int, np.integer)) or self.budget < 1):
+            raise ArgumentError(f"budget was {self.budget!r}; expected a number of forward evaluations, 1 or more")
+
+    def written(self) -> str:
+        """Return the options that matter for running the check again, as they would be typed."""
+        parts = [f"seed={self.seed}"]
+        if self.mode != "auto":
+            parts.append(f"mode={self.mode!r}")
+        if self.rtol is not None:
+            parts.append(f"rtol={self.rtol!r}")
+        return ", ".join(parts)
+
+
+def require_one_worker(workers: Any) -> None:
+    """Refuse `workers` where a single check runs.
+
+    Raises
+    ------
+    ArgumentError
+        If it is anything but None or 1.
+    """
+    if workers not in (None, 1):
+        raise ArgumentError(
+            f"workers was {workers!r}; a single check runs in one thread: leave it out here, and give it to"
+            " check_module, which spreads checks over workers"
+        )

@@ -1,0 +1,164 @@
+"""What is known at the point? Outputs, noise, the analytic gradient and its own rounding: what all judging needs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from gradcheck import noise
+from gradcheck.difference import Differences
+from gradcheck.evaluate import Evaluator, Vector
+from gradcheck.layer import Named
+from gradcheck.probe import EntryRay, ProjectionRay, signed
+
+Entry = tuple[str, tuple[int, ...]]
+"""A primal's name and an index into it."""
+
+_INSENSITIVE = 1e-9  # a bar below this part of f's own size bounds a zero gradient well enough
+_NULL = 1e-6  # a gradient that moves f by less than this part of its last bit is zero to all intents
+
+
+class Point:
+    """One point, with everything that comparing needs to know of it.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        At the point; its `remember` was called.
+    base : ndarray, shape (m,)
+        Outputs at the point.
+    eps : ndarray, shape (m,)
+        Machine epsilon of each output's dtype.
+    cotangent : ndarray, shape (m,)
+        Weights of the outputs.
+    gradient : dict of str to ndarray
+        The analytic gradient, for the primals to be judged.
+    again : callable
+        ``again()`` returns the analytic gradient at the evaluator's moved point, with the same cotangent.
+    rng : numpy.random.Generator
+        For directions.
+
+    Attributes
+    ----------
+    noise : ndarray, shape (m,)
+        Standard deviation of each output; half a last bit until `measure` was called.
+    size : float
+        ``|cotangent| @ |base|``: what f's size is to its weighted sum.
+    last_bit : float
+        The coarsest machine epsilon among the outputs.
+    scale : dict of str to float
+        The largest finite magnitude in each gradient.
+    """
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        base: Vector,
+        eps: Vector,
+        cotangent: Vector,
+        gradient: Named,
+        again: Callable[[], Named],
+        rng: np.random.Generator,
+    ) -> None:
+        self.evaluator = evaluator
+        self.base = base
+        self.cotangent = cotangent
+        self.gradient = gradient
+        self.again = again
+        self.rng = rng
+        self.noise = noise.floor(base, eps)
+        self.last_bit = float(eps.max(initial=0.0))
+        self.size = float(np.abs(cotangent) @ np.abs(base))
+        self.scale = {
+            name: float(np.max(np.abs(array[np.isfinite(array)]), initial=0.0)) for name, array in gradient.items()
+        }
+        self._eps = eps
+        self._measured = False
+        self._spread: Named | None = None
+
+    def analytic(self, entry: Entry) -> float:
+        """Return one entry of the analytic gradient."""
+        return float(self.gradient[entry[0]][entry[1]])
+
+    def directional(self, direction: Named) -> float:
+        """Return the analytic derivative along a direction."""
+        return float(sum(np.sum(self.gradient[name] * array) for name, array in direction.items()))
+
+    def reach(self, entry: Entry) -> float:
+        """Return the natural length of a step of one entry: 1, or its size where that is larger."""
+        return max(1.0, abs(float(self.evaluator.point[entry[0]][entry[1]])))
+
+    def eps(self, name: str) -> float:
+        """Return the machine epsilon that a first step along a primal is chosen for."""
+        return max(self.last_bit, float(np.finfo(self.evaluator.point[name].dtype).eps))
+
+    def along_entry(self, entry: Entry) -> Differences:
+        """Return difference quotients along one entry."""
+        return Differences(EntryRay(self.evaluator, *entry), self.base, self.cotangent, self.noise)
+
+    def along(self, direction: Named) -> tuple[Differences, ProjectionRay]:
+        """Return difference quotients along a direction, and its ray."""
+        ray = ProjectionRay(self.evaluator, direction)
+        return Differences(ray, self.base, self.cotangent, self.noise), ray
+
+    def is_null(self, entry: Entry, bar: float, steepest: float) -> bool:
+        """Tell whether an entry is zero to all intents, and `bar` small enough to say that of the truth as well.
+
+        Parameters
+        ----------
+        entry : Entry
+            The entry.
+        bar : float
+            What its numerical derivative is known to.
+        steepest : float
+            The largest slope that was met farther away.
+        """
+        reach = self.reach(entry)
+        null = abs(self.analytic(entry)) * reach <= _NULL * self.last_bit * self.size or self.analytic(entry) == 0
+        return null and (bar * reach <= _INSENSITIVE * self.size or bar <= _INSENSITIVE * steepest)
+
+    def measure(self) -> None:
+        """Measure the noise of f, once."""
+        if self._measured:
+            return
+        self._measured = True
+        point = self.evaluator.point
+        direction = {}
+        for name in self.gradient:
+            size = np.abs(point[name])
+            direction[name] = signed(self.rng, size.shape) * np.where(size > 0, size, 1.0)
+        ray = ProjectionRay(self.evaluator, direction)
+        eps = max(float(np.finfo(point[name].dtype).eps) for name in self.gradient)
+        double = float(np.finfo(np.float64).eps)
+        spacings = noise.SPACINGS if eps <= double else tuple(s for s in noise.SPACINGS if s > 4 * eps)
+        self.noise = noise.measure(lambda t: ray.at(t)[0], self.base, self._eps, spacings=spacings)
+
+    def rounding(self, entry: Entry) -> float:
+        """Return what rounding can do to the analytic entry itself, by its change under last-bit changes of the point.
+
+        Measured once, for the entries that would be accused. Capped at a small part of the array's size, so that a
+        value which is only wrong exactly at the point cannot hide behind it.
+        """
+        if self._spread is None:
+            self._spread = {name: np.zeros(array.shape) for name, array in self.gradient.items()}
+            saved = {name: array.copy() for name, array in self.evaluator.point.items()}
+            try:
+                for _ in range(3):
+                    for name, array in saved.items():
+                        if array.dtype.kind == "f":
+                            eps = float(np.finfo(array.dtype).eps)
+                            self.evaluator.point[name][...] = array * (1 + eps * self.rng.choice([-1, 1], array.shape))
+                    with np.errstate(all="ignore"):
+                        moved = self.again()
+                    for name, array in moved.items():
+                        if array.shape == self.gradient[name].shape:
+                            change = np.abs(array.astype(np.float64) - self.gradient[name])
+                            self._spread[name] = np.fmax(self._spread[name], change)
+            finally:
+                for name, array in saved.items():
+                    self.evaluator.point[name][...] = array
+        name, index = entry
+        cap = math.sqrt(float(np.finfo(self.gradient[name].dtype).eps)) * self.scale[name]
+        return min(4.0 * float(self._spread[name][index]), cap)

@@ -1,0 +1,129 @@
+"""Is a float32 or float16 backward right? Differences are taken in float64, and the two backwards compared."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from gradcheck.evaluate import Evaluator
+from gradcheck.judge import Tally
+from gradcheck.layer import Array, Layer, Named
+from gradcheck.report import Comparison, Verdict
+from gradcheck.summarise import MISMATCHES_KEPT
+from gradcheck.tolerance import default_rtol
+
+_DOUBLE = np.dtype(np.float64)
+_REPEATS = 4
+
+
+def as_float64(array: Array) -> Array:
+    """Return floating-point arrays as float64, constants as they are."""
+    return array.astype(np.float64) if array.dtype.kind == "f" else array
+
+
+def coarsest(layer: Layer) -> str:
+    """Return the name of the coarsest dtype among the primals to differentiate."""
+    return min((layer.primals[name].dtype for name in layer.wrt), key=lambda dtype: dtype.itemsize).name
+
+
+def widened(layer: Layer, evaluator: Evaluator) -> Evaluator | None:
+    """Return an evaluator at the same point in float64, None for a layer that is float64 already.
+
+    It goes on with the counts and the budget of the given one.
+    """
+    floats = [array for array in layer.primals.values() if array.dtype.kind == "f"]
+    if all(array.dtype.itemsize >= _DOUBLE.itemsize for array in floats):
+        return None
+    double = Evaluator(layer, {name: as_float64(array) for name, array in layer.primals.items()}, evaluator.budget)
+    double.take_calls(evaluator)
+    return double
+
+
+def compare_low(
+    layer: Layer,
+    evaluator: Evaluator,
+    again: Callable[[], Named],
+    low: Named,
+    high: Named,
+    tallies: dict[str, Tally],
+    rtol: float | None,
+) -> None:
+    """Compare a low-precision gradient with the float64 one that was compared with differences; adds to the tallies.
+
+    Parameters
+    ----------
+    layer : Layer
+        In its own precision.
+    evaluator : Evaluator
+        At the point, in the layer's own precision.
+    again : callable
+        ``again()`` returns the low-precision gradient at the evaluator's moved point.
+    low, high : dict of str to ndarray
+        The two gradients.
+    tallies : dict of str to Tally
+        Entries that are wrong in low precision only are put first, in place of what was found for them.
+    rtol : float, optional
+        Relative tolerance; by dtype if None.
+
+    Notes
+    -----
+    A right backward differs by its rounding, and cancellation can make that larger than any relative tolerance. It is
+    measured by how the gradient changes when the point moves by last bits, and never taken to be more than the square
+    root of the dtype's epsilon beside the array's largest entry.
+    """
+    spread: Named | None = None
+    for name, tally in tallies.items():
+        coarse, fine = low[name].astype(np.float64), high[name]
+        relative = rtol or default_rtol([low[name].dtype, layer.primals[name].dtype])
+        limit = relative * np.maximum(np.abs(coarse), np.abs(fine))
+        if np.all(np.abs(coarse - fine) <= limit):
+            continue
+        if spread is None:
+            spread = _spread(evaluator, again, low)
+        eps = float(np.finfo(low[name].dtype).eps)
+        typical = float(np.sqrt(np.mean(spread[name] ** 2)))  # for entries that by chance did not move
+        cap = math.sqrt(eps) * float(np.abs(fine).max(initial=0.0))
+        rounding = np.minimum(8 * spread[name] + 4 * typical, cap)
+        wrong = ~(np.abs(coarse - fine) <= limit + rounding)
+        failing = {c.index for c in tally.comparisons if c.verdict is Verdict.MISMATCH}
+        places = [tuple(int(i) for i in place) for place in np.argwhere(wrong)]
+        found = [
+            Comparison(
+                name,
+                place,
+                float(coarse[place]),
+                float(fine[place]),
+                float(rounding[place]),
+                float(limit[place] + rounding[place]),
+                0.0,
+                Verdict.MISMATCH,
+                f"right in float64, wrong in {low[name].dtype}",
+            )
+            for place in places[:MISMATCHES_KEPT]
+            if place not in failing
+        ]
+        replaced = {c.index for c in found}
+        tally.comparisons = found + [c for c in tally.comparisons if c.index not in replaced]
+
+
+def _spread(evaluator: Evaluator, again: Callable[[], Named], low: Named) -> Named:
+    """Measure the rounding of a low-precision backward by its change under last-bit changes of the point."""
+    rng = np.random.default_rng(0)
+    saved = {name: array.copy() for name, array in evaluator.point.items()}
+    spread = {name: np.zeros(array.shape) for name, array in low.items()}
+    try:
+        for _ in range(_REPEATS):
+            for name, array in saved.items():
+                if array.dtype.kind == "f":
+                    eps = float(np.finfo(array.dtype).eps)
+                    evaluator.point[name][...] = array * (1 + eps * rng.choice([-1, 1], array.shape))
+            with np.errstate(all="ignore"):
+                moved = again()
+            for name, array in moved.items():
+                spread[name] = np.fmax(spread[name], np.abs(np.asarray(array, np.float64) - low[name]))
+    finally:
+        for name, array in saved.items():
+            evaluator.point[name][...] = array
+    return spread

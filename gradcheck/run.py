@@ -1,0 +1,245 @@
+"""How does a check run? From an adapted layer, by way of contract and comparisons, to a report."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gradcheck.contract import examine
+from gradcheck.errors import ArgumentError
+from gradcheck.evaluate import BudgetSpent, Evaluator, Pass, Vector
+from gradcheck.judge import Judge, Tally
+from gradcheck.layer import Array, BrokenContract, Layer, Named
+from gradcheck.options import Options
+from gradcheck.point import Point
+from gradcheck.precision import as_float64, coarsest, compare_low, widened
+from gradcheck.probe import signed
+from gradcheck.project import fast
+from gradcheck.report import Report, Verdict, Violation
+from gradcheck.summarise import summarise
+from gradcheck.tolerance import default_rtol
+
+FULL_UP_TO = 10_000
+"""``mode="auto"`` probes every entry of primals with at most so many entries in all, and projects larger ones."""
+
+
+class _NotFiniteError(Exception):
+    """The outputs at the given inputs are not finite; carries the place."""
+
+
+def run(layer: Layer, options: Options) -> Report:
+    """Check one adapted layer.
+
+    Parameters
+    ----------
+    layer : Layer
+        From an adapter.
+    options : Options
+        As given by the user.
+
+    Returns
+    -------
+    Report
+    """
+    started = time.perf_counter()
+    evaluator = Evaluator(layer, layer.primals, options.budget)
+    report = _examine_and_compare(layer, options, evaluator)
+    written = layer.reproduce
+    if written.endswith(")"):
+        written = f"{written[:-1]}, {options.written()})"
+    return replace(
+        report,
+        notes=(*layer.notes, *report.notes),
+        forward_calls=evaluator.forward_calls,
+        backward_calls=evaluator.backward_calls,
+        seconds=time.perf_counter() - started,
+        seed=int(options.seed),
+        reproduce=written,
+    )
+
+
+def _examine_and_compare(layer: Layer, options: Options, evaluator: Evaluator) -> Report:
+    rng = np.random.default_rng(options.seed)
+    cotangents: Named = {}
+    tangents: Named = {}
+
+    def vectors(outputs: Named) -> Named:
+        evaluator.remember(outputs)
+        _require_outputs(layer, evaluator, outputs)
+        cotangents.update(_cotangents(layer, outputs, rng))
+        tangents.update({name: _signed_like(rng, layer.primals[name]) for name in layer.wrt})
+        return cotangents if layer.mode == "vjp" else tangents
+
+    try:
+        first = evaluator.run(vectors)
+        like = {name: layer.primals[name] for name in layer.wrt}
+        expected = like if layer.mode == "vjp" else {name: first.outputs[name] for name in evaluator.names}
+        given = cotangents if layer.mode == "vjp" else tangents
+        found = examine(evaluator, given, first, expected, thorough=options.contract)
+    except _NotFiniteError as place:
+        note = f"{place}: nothing can be compared; give inputs at which the output is finite"
+        return Report(layer.name, Verdict.INCONCLUSIVE, notes=(note,))
+    except BrokenContract as broken:
+        violation = Violation(broken.text, broken.kind)
+        return Report(layer.name, Verdict.CONTRACT, violations=(violation,))
+    except BudgetSpent:
+        note = f"budget={options.budget} was spent before anything was compared; a check needs about 20 forwards"
+        return Report(layer.name, Verdict.INCONCLUSIVE, notes=(note,))
+    if found.violations:
+        return Report(
+            layer.name, Verdict.CONTRACT, violations=tuple(found.violations), notes=tuple(dict.fromkeys(found.notes))
+        )
+    report = _compare(layer, options, evaluator, first, cotangents, found.result, rng)
+    return replace(report, notes=tuple(dict.fromkeys((*found.notes, *report.notes))))
+
+
+def _require_outputs(layer: Layer, evaluator: Evaluator, outputs: Named) -> None:
+    """Refuse outputs that cannot be differentiated, and say where they are not finite."""
+    if not evaluator.names:
+        listing = ", ".join(f"{name} ({array.dtype})" for name, array in outputs.items()) or "nothing"
+        raise ArgumentError(
+            f"{layer.name}: the forward returned no floating-point output but {listing}; return floats to differentiate"
+        )
+    if not layer.cotangent and (len(outputs) > 1 or next(iter(outputs.values())).size != 1):
+        shapes = ", ".join(str(array.shape) for array in outputs.values())
+        raise ArgumentError(f"{layer.name}: the loss returned shape {shapes}; expected a scalar: sum it or average it")
+    for name in evaluator.names:
+        bad = np.argwhere(~np.isfinite(outputs[name]))
+        if len(bad):
+            index = tuple(int(i) for i in bad[0])
+            entry = f"{name}[{', '.join(map(str, index))}]" if index else name
+            raise _NotFiniteError(f"{entry} is {float(outputs[name][index])} at the given inputs")
+
+
+def _signed_like(rng: np.random.Generator, array: Array) -> Array:
+    """Draw signed random numbers in an array's shape and dtype; zeros for what has no derivative."""
+    if array.dtype.kind != "f":
+        return np.zeros(array.shape)
+    return np.asarray(signed(rng, array.shape)).astype(array.dtype)
+
+
+def _cotangents(layer: Layer, outputs: Named, rng: np.random.Generator) -> Named:
+    if not layer.cotangent:
+        return {name: np.ones(array.shape, array.dtype) for name, array in outputs.items()}
+    return {name: _signed_like(rng, array) for name, array in outputs.items()}
+
+
+def _compare(
+    layer: Layer,
+    options: Options,
+    evaluator: Evaluator,
+    first: Pass,
+    cotangents: Named,
+    result: Named,
+    rng: np.random.Generator,
+) -> Report:
+    """Compare the numbers: the layer's own, or its float64 twin's first where it is of lower precision."""
+    notes = []
+    size = sum(layer.primals[name].size for name in layer.wrt)
+    mode = "fast" if options.mode == "fast" or (options.mode == "auto" and size > FULL_UP_TO) else "full"
+    if options.mode == "auto" and mode == "fast":
+        notes.append(f"{size:,} entries: judged by random projections, one for each primal (mode='full' probes all)")
+    wide = _Wide.of(layer, evaluator, first, cotangents)
+    if wide is None:
+        gradient = result if layer.mode == "vjp" else _gradient(layer, evaluator, cotangents)
+        dtypes = [array.dtype for array in gradient.values()] + [layer.primals[name].dtype for name in layer.wrt]
+        dtypes += [first.outputs[name].dtype for name in evaluator.names]
+        rtol = options.rtol or default_rtol(dtypes)
+        tallies, left_out = _tallies(layer, options, evaluator, first, cotangents, gradient, mode, rtol, rng)
+        return summarise(layer, tallies, notes, mode=mode, left_out=left_out)
+    rtol = options.rtol or default_rtol([])
+    tallies, left_out = _tallies(
+        layer, options, wide.evaluator, wide.first, wide.cotangents, wide.gradient, mode, rtol, rng
+    )
+    evaluator.take_calls(wide.evaluator)
+    low = result if layer.mode == "vjp" else _gradient(layer, evaluator, cotangents)
+    compare_low(
+        layer, evaluator, lambda: _gradient(layer, evaluator, cotangents), low, wide.gradient, tallies, options.rtol
+    )
+    notes.append(f"differences taken in float64, the {coarsest(layer)} backward compared with the float64 one")
+    return summarise(layer, tallies, notes, mode=mode, left_out=left_out)
+
+
+@dataclass(frozen=True)
+class _Wide:
+    """The same layer at the same point in float64."""
+
+    evaluator: Evaluator
+    first: Pass
+    cotangents: Named
+    gradient: Named
+
+    @classmethod
+    def of(cls, layer: Layer, evaluator: Evaluator, first: Pass, cotangents: Named) -> _Wide | None:
+        """Return it for a layer of lower precision that also computes in float64, forward and backward; else None."""
+        double = widened(layer, evaluator)
+        if double is None:
+            return None
+        wide = {name: as_float64(array) for name, array in cotangents.items()}
+        try:
+            done = double.run()
+            gradient = _gradient(layer, double, wide)
+        except Exception:  # whatever it raises on float64, the user did not ask it for float64
+            return None
+        finally:
+            evaluator.take_calls(double)
+        outputs = [done.outputs[name] for name in evaluator.names]
+        if all(a.dtype == np.float64 and np.isfinite(a).all() for a in outputs) and all(
+            a.dtype == np.float64 for a in gradient.values()
+        ):
+            return cls(double, done, wide, gradient)
+        return None
+
+
+def _gradient(layer: Layer, evaluator: Evaluator, cotangents: Named) -> Named:
+    """Return the analytic gradient at the evaluator's moved point."""
+    if layer.mode == "vjp":
+        result = evaluator.run(cotangents).result or {}
+        return {name: np.asarray(result[name]) for name in layer.wrt}
+    gradient = {}
+    for name in layer.wrt:
+        columns = np.zeros(layer.primals[name].shape)
+        for index in np.ndindex(columns.shape):
+            tangents = {key: np.zeros(layer.primals[key].shape, layer.primals[key].dtype) for key in layer.wrt}
+            tangents[name][index] = 1
+            pushed = evaluator.run(tangents).result or {}
+            columns[index] = sum(
+                float(np.sum(np.asarray(pushed[key], np.float64) * cotangents[key])) for key in evaluator.names
+            )
+        gradient[name] = columns
+    return gradient
+
+
+def _tallies(
+    layer: Layer,
+    options: Options,
+    evaluator: Evaluator,
+    first: Pass,
+    cotangents: Named,
+    gradient: Named,
+    mode: str,
+    rtol: float,
+    rng: np.random.Generator,
+) -> tuple[dict[str, Tally], int]:
+    """Judge every primal."""
+    evaluator.remember(first.outputs)
+    point = Point(
+        evaluator,
+        evaluator.flatten(first.outputs),
+        _output_eps(evaluator, first.outputs),
+        evaluator.flatten(cotangents),
+        {name: as_float64(array) for name, array in gradient.items()},
+        lambda: _gradient(layer, evaluator, cotangents),
+        rng,
+    )
+    judge = Judge(point, rtol, options.allow_kinks)
+    shuffled = options.budget is not None
+    tallies = {name: fast(judge, name) if mode == "fast" else judge.full(name, shuffled=shuffled) for name in layer.wrt}
+    return tallies, judge.left_out
+
+
+def _output_eps(evaluator: Evaluator, outputs: Named) -> Vector:
+    parts = [np.full(outputs[name].size, float(np.finfo(outputs[name].dtype).eps)) for name in evaluator.names]
+    return np.concatenate(parts) if parts else np.zeros(0)

@@ -1,0 +1,142 @@
+"""What is the numerical derivative, once a first look was not enough? The ladder, and what is read off it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from gradcheck import kink
+from gradcheck.difference import Differences, Estimate, Level, best, climb_down
+from gradcheck.layer import Named
+from gradcheck.point import Entry, Point
+from gradcheck.probe import power_of_two
+from gradcheck.tolerance import agree, meaningful
+
+_WIDEST = 1e4  # the coarsest step, in units of the point, that is tried where noise drowns the others
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A numerical derivative with the largest slope met on the way, which says what is small for this function."""
+
+    estimate: Estimate
+    steepest: float
+
+
+def tells(point: Point, entry: Entry, settled: Settled, rtol: float) -> bool:
+    """Tell whether an agreement within an estimate's bar would mean something for an entry."""
+    analytic, estimate = point.analytic(entry), settled.estimate
+    if not math.isfinite(analytic):
+        return math.isfinite(estimate.error_bar)
+    scale = point.scale[entry[0]]
+    return meaningful(analytic, estimate.value, estimate.error_bar, scale, rtol) or point.is_null(
+        entry, estimate.error_bar, settled.steepest
+    )
+
+
+def settle(point: Point, entry: Entry, differences: Differences, level: Level, rtol: float) -> Settled:
+    """Find the derivative along an entry whose first difference quotient did not settle it.
+
+    Parameters
+    ----------
+    point : Point
+        With its noise measured.
+    entry : Entry
+        The entry.
+    differences : Differences
+        Along it.
+    level : Level
+        The first look.
+    rtol : float
+        Relative tolerance.
+    """
+    analytic = point.analytic(entry)
+    differences.explore()
+    level = replace(level, noise=differences.noise_at(level.step))
+    plain = _confirm(analytic, differences, level, point.last_bit, rtol)
+    if plain is not None:
+        return Settled(plain, differences.steepest)
+    levels = climb_down(differences, hopeless=abs(analytic) if math.isfinite(analytic) else 0.0)
+    estimate = _still(differences, levels) if differences.unmoved else kink.judge(levels)
+    steepest = max(differences.steepest, *(abs(each.central) for each in levels if math.isfinite(each.central)), 0.0)
+    if estimate.value == 0 and not estimate.reason:
+        # f stands still here and not farther away: it may round away inside what its values do not show
+        estimate = replace(estimate, error_bar=estimate.error_bar + point.last_bit * steepest)
+    if not tells(point, entry, Settled(estimate, steepest), rtol):
+        beside = kink.beside(levels)
+        if beside is not None and agree(analytic, estimate.value, estimate.error_bar, rtol):
+            # Noise hides the side of a kink that the point is on: any slope between the two is legal as far as can
+            # be seen.
+            return Settled(beside, steepest)
+        estimate = _widen(differences, estimate, levels)
+    if not estimate.kinked and not agree(analytic, estimate.value, estimate.error_bar, rtol):
+        coarse = kink.rough(levels, estimate, analytic)
+        if coarse is not None:
+            reason = (
+                f"f is rough: its slope is {coarse.value:.6g} over steps of {coarse.step:.1g} and {estimate.value:.6g}"
+                f" over {estimate.step:.1g}"
+            )
+            estimate = replace(coarse, error_bar=math.inf, reason=reason)
+    return Settled(estimate, steepest)
+
+
+def settle_along(point: Point, direction: Named) -> Estimate:
+    """Find the derivative along a direction through many entries, by the whole ladder."""
+    point.measure()
+    differences, ray = point.along(direction)
+    levels = []
+    for level in climb_down(differences, hopeless=abs(point.directional(direction))):
+        slip = ray.slip(level.step, point.gradient)
+        levels.append(
+            replace(level, central=level.central - slip, forward=level.forward - slip, backward=level.backward - slip)
+        )
+    estimate = _still(differences, levels) if differences.unmoved else kink.judge(levels)
+    return _widen(differences, estimate, levels)
+
+
+def _confirm(analytic: float, differences: Differences, level: Level, last_bit: float, rtol: float) -> Estimate | None:
+    """Confirm a plain error cheaply: it must look the same at a coarse step, at the finest, and between.
+
+    A kink, a fast oscillation, a narrow peak or rounding inside f changes the quotient on the way down; then None, and
+    the whole ladder is asked.
+    """
+    error = abs(analytic - level.central)
+    if not math.isfinite(error) or agree(analytic, level.central, level.noise, rtol):
+        return None
+    if differences.unmoved or error <= 4 * last_bit * differences.steepest:
+        return None
+    ray = differences.ray
+    finest = max(level.step * level.noise / (0.05 * error), 1e-10 * ray.scale, 64 * ray.spacing)
+    if finest > 0.1 * level.step:
+        return None
+    coarse = differences.level(64 * level.step)
+    between = differences.level(power_of_two(math.sqrt(finest * level.step)))
+    fine = differences.level(power_of_two(finest))
+    steady = all(
+        math.isfinite(each.central) and abs(each.central - level.central) <= 0.1 * error
+        for each in (coarse, between, fine)
+    ) and all(abs(each.jump) <= 0.2 * error + each.jump_noise for each in (level, between, fine))
+    if not steady:
+        return None
+    return Estimate.smooth(level.central, abs(between.central - level.central) + level.noise, level.step)
+
+
+def _still(differences: Differences, levels: list[Level]) -> Estimate:
+    """Return the estimate for a function that no step has moved: 0, as exactly as its last bit allows."""
+    bars = [differences.hidden_at(level.step) for level in levels]
+    return Estimate.smooth(0.0, min(bars, default=math.inf), levels[0].step)
+
+
+def _widen(differences: Differences, estimate: Estimate, levels: list[Level]) -> Estimate:
+    """Try coarser steps where noise drowned the fine ones and the coarsest so far was the best."""
+    if estimate.kinked or not levels or estimate.step < 0.2 * levels[0].step:
+        return estimate
+    wider: list[Level] = []
+    step = levels[0].step * 4
+    while step <= _WIDEST * differences.ray.scale:
+        wider.insert(0, differences.level(step))
+        step *= 4
+    if differences.unmoved:
+        return _still(differences, wider) if wider else estimate
+    wide = best(wider + levels)
+    return wide if wide.error_bar < estimate.error_bar else estimate

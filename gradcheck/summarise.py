@@ -1,0 +1,95 @@
+"""How is it summed up? From tallies of comparisons to a report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from gradcheck.judge import Tally
+from gradcheck.layer import Layer
+from gradcheck.report import Comparison, Report, Summary, Verdict, Violation
+
+MISMATCHES_KEPT = 1000
+OTHERS_KEPT = 10
+
+
+def summarise(layer: Layer, tallies: Mapping[str, Tally], notes: list[str], *, mode: str, left_out: int) -> Report:
+    """Sum up what was found for each primal.
+
+    Parameters
+    ----------
+    layer : Layer
+        What was checked.
+    tallies : dict of str to Tally
+        By primal.
+    notes : list of str
+        What is to be said besides.
+    mode : str
+        ``"full"`` or ``"fast"``.
+    left_out : int
+        Entries that a budget did not reach.
+    """
+    notes = list(notes)
+    summaries = tuple(_summary(name, layer.primals[name].shape, tally) for name, tally in tallies.items())
+    everything = [c for tally in tallies.values() for c in tally.comparisons]
+    verdict = Verdict.worst(c.verdict for c in everything)
+    violations = tuple(
+        Violation(
+            f"the gradient of {c.entry} is {c.analytic}, where f is smooth: its slope is {c.numerical:.6g}",
+            "finite",
+            c.name,
+        )
+        for c in everything
+        if c.verdict is Verdict.MISMATCH and not math.isfinite(c.analytic)
+    )
+    if violations:
+        verdict = Verdict.CONTRACT
+    kinks = [c for c in everything if c.verdict is Verdict.KINK]
+    if kinks:
+        notes.append(
+            f"{_count(len(kinks))} on a kink, the first {kinks[0].entry}: {kinks[0].reason.removeprefix('on a kink: ')}"
+        )
+    if left_out:
+        total = sum(summary.entries for summary in summaries)
+        notes.append(f"the budget ran out: {left_out:,} of {total:,} entries were not probed")
+    worst = sorted(everything, key=lambda c: (-c.verdict.severity, -c.excess))
+    failing = [c for c in worst if c.verdict is Verdict.MISMATCH][:MISMATCHES_KEPT]
+    others = [c for c in worst if c.verdict is not Verdict.MISMATCH][:OTHERS_KEPT]
+    return Report(
+        name=layer.name,
+        verdict=verdict,
+        summaries=summaries,
+        comparisons=(*failing, *others),
+        violations=violations,
+        notes=tuple(dict.fromkeys(notes)),
+        mode=mode,
+        detection_limit=_detection_limit(everything),
+    )
+
+
+def _count(entries: int) -> str:
+    return "1 entry" if entries == 1 else f"{entries:,} entries"
+
+
+def _summary(name: str, shape: tuple[int, ...], tally: Tally) -> Summary:
+    verdict = Verdict.worst(c.verdict for c in tally.comparisons)
+    of_worst = [c for c in tally.comparisons if c.verdict is verdict]
+    return Summary(
+        name=name,
+        shape=shape,
+        entries=math.prod(shape),
+        judged=tally.judged,
+        failed=sum(c.verdict is Verdict.MISMATCH for c in tally.comparisons),
+        verdict=verdict,
+        worst=max(of_worst, key=lambda c: c.excess, default=None),
+        forward_calls=tally.forward_calls,
+    )
+
+
+def _detection_limit(comparisons: list[Comparison]) -> float:
+    """Return the smallest error of a single entry that would have been seen, whichever entry it is in."""
+    judged = [c for c in comparisons if c.verdict in (Verdict.MATCH, Verdict.KINK)]
+    if not judged:
+        return math.inf
+    # an error must exceed what was allowed twice: once for its own part of the tolerance, once for the numerical value
+    return max(2 * c.allowed if c.index is not None else 4 * c.allowed for c in judged)
