@@ -159,15 +159,14 @@ def _repeat(evaluator: Evaluator, vectors: Named, first: Pass, expected: Named, 
         where = _differs(array, second.outputs.get(name))
         if where is not None:
             values = _values(name, where, array, second.outputs)
-            text = f"two identical forward calls gave different results: {values}; fix the seed before each call"
+            text = f"two identical forward calls gave different results: {values}; seed its random numbers, or reset the state it keeps, before each call"
             found.violate("determinism", name, text)
             return
     again = _quiet_arrays(second, expected, evaluator.layer)
-    for name, array in found.result.items():
-        where = _differs(array, again.get(name))
-        if where is None:
-            continue
-        third = _quiet_arrays(evaluator.run(vectors), expected, evaluator.layer)
+    differing = {name: where for name, array in found.result.items() if (where := _differs(array, again.get(name)))}
+    third = _quiet_arrays(evaluator.run(vectors), expected, evaluator.layer) if differing else {}
+    for name, where in differing.items():
+        array = found.result[name]
         if _accumulates(array, again.get(name), third.get(name)):
             text = (
                 f"{_gradient_name(name)} grows by the same amount with every backward call: it is accumulated (+=); "

@@ -55,6 +55,8 @@ class Differences:
 
     Attributes
     ----------
+    reached : ndarray of bool, shape (m,)
+        The outputs that some step has changed so far.
     steepest : float
         The largest mean slope that `explore` met.
 
@@ -75,13 +77,13 @@ class Differences:
         self._base = base
         self._cotangent = cotangent
         self._variance = (cotangent * noise) ** 2
-        self._reached = np.zeros(base.shape, bool)
+        self.reached = np.zeros(base.shape, bool)
         self.steepest = 0.0
 
     @property
     def unmoved(self) -> bool:
         """True while no step has changed any output."""
-        return not self._reached.any()
+        return not self.reached.any()
 
     def explore(self) -> bool:
         """Find out which outputs react at all, by two wide steps; tell whether new ones showed.
@@ -89,22 +91,22 @@ class Differences:
         An output whose last bit is worth more than a small step's effect stays as it is and hides its part of the
         derivative: only a wide step shows that it has one.
         """
-        before = int(self._reached.sum())
+        before = int(self.reached.sum())
         for step in _WIDE_STEPS:
             moved, taken = self.ray.at(step * self.ray.scale)
             with np.errstate(invalid="ignore", over="ignore"):
                 change = np.nan_to_num(moved - self._base)
                 self.steepest = max(self.steepest, abs(float(self._cotangent @ change) / taken))
-            self._reached |= change != 0
-        return int(self._reached.sum()) > before
+            self.reached |= change != 0
+        return int(self.reached.sum()) > before
 
     def noise_at(self, step: float) -> float:
         """Bar for what rounding does to a central quotient at this step, over the outputs that reacted so far."""
-        return CONFIDENCE / step * math.sqrt(float(self._variance[self._reached].sum()))
+        return CONFIDENCE / step * math.sqrt(float(self._variance[self.reached].sum()))
 
     def hidden_at(self, step: float) -> float:
         """Bar on the derivative that the outputs which did not react so far could hide below their noise."""
-        return CONFIDENCE / step * math.sqrt(float(self._variance[~self._reached].sum()))
+        return CONFIDENCE / step * math.sqrt(float(self._variance[~self.reached].sum()))
 
     def level(self, step: float) -> Level:
         """Evaluate both sides.
@@ -121,8 +123,8 @@ class Differences:
             return Level(step, math.nan, math.nan, math.nan, math.inf)
         # Differences are taken per output before they are weighted: they cancel exactly where nothing changed.
         with np.errstate(invalid="ignore", over="ignore"):
-            self._reached |= np.nan_to_num(plus - minus) != 0
-            self._reached |= np.nan_to_num(plus - self._base) != 0
+            self.reached |= np.nan_to_num(plus - minus) != 0
+            self.reached |= np.nan_to_num(plus - self._base) != 0
             forward = float(self._cotangent @ (plus - self._base)) / up
             backward = float(self._cotangent @ (self._base - minus)) / down
             central = float(self._cotangent @ (plus - minus)) / (up + down)

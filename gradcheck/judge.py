@@ -127,10 +127,13 @@ class Judge:
         if not (math.isfinite(level.central) and math.isfinite(analytic)):
             return self._settle(entry, differences, level)
         hidden = differences.hidden_at(level.step)
+        scale = self.point.scale[entry[0]]
         if differences.unmoved and analytic == 0:
             return _Doubt(entry, level, hidden)
         if agree(analytic, level.central, 0.0, self.rtol):
-            material = not meaningful(analytic, analytic, hidden, self.point.scale[entry[0]], self.rtol)
+            if not meaningful(analytic, analytic, level.noise, scale, self.rtol):
+                return _Doubt(entry, level, level.noise + hidden)  # by luck, as far as can be told
+            material = not meaningful(analytic, analytic, hidden, scale, self.rtol)
             if _looks_smooth(differences, level) and not (material and differences.explore()):
                 return self._compare(entry, Settled(Estimate.smooth(level.central, level.noise, level.step), 0.0))
             return self._settle(entry, differences, level)
@@ -158,14 +161,13 @@ class Judge:
                 vague.append(doubt)
         if len(vague) <= _ALONE:
             return done + [self._settle(d.entry, self.point.along_entry(d.entry), d.level) for d in vague]
-        bounds = self._bound(vague)
-        if bounds is None:
+        agreed = self._by_one_ladder(vague)
+        if agreed is None:
             half = len(vague) // 2
             return done + self._together(vague[:half]) + self._together(vague[half:])
-        others = f", together with {len(vague) - 1} others"
-        return done + [self._agreed(d, min(d.bar, bound), others) for d, bound in zip(vague, bounds, strict=True)]
+        return done + agreed
 
-    def _bound(self, doubts: list[_Doubt]) -> list[float] | None:
+    def _by_one_ladder(self, doubts: list[_Doubt]) -> list[Comparison] | None:
         """Bound the error of each of several entries by a ladder along one direction; None where that fails."""
         weights = signed(self.point.rng, (len(doubts),))
         direction: Named = {}
@@ -175,21 +177,25 @@ class Judge:
             array = direction.setdefault(name, np.zeros(self.point.gradient[name].shape))
             array[index] = weight * self.point.reach(doubt.entry)
             moves.append(abs(float(array[index])))
-        estimate = settle_along(self.point, direction)
+        settled = settle_along(self.point, direction)
+        estimate = settled.estimate
         expected = self.point.directional(direction)
         if estimate.kinked or not agree(expected, estimate.value, estimate.error_bar, 0.0):
             return None
         if not math.isfinite(estimate.error_bar):
             return None
         bounds = [(estimate.error_bar + abs(expected - estimate.value)) / move for move in moves]
-        clear = all(self._agreed(d, bound).verdict.ok for d, bound in zip(doubts, bounds, strict=True))
+        agreed = [
+            self._agreed(d, min(d.bar, bound), settled.steepest, f", together with {len(doubts) - 1} others")
+            for d, bound in zip(doubts, bounds, strict=True)
+        ]
         # fewer entries have less truncation than all of them together: worth splitting where that could decide
-        return bounds if clear or len(doubts) > _WORTH_SPLITTING else None
+        return agreed if all(c.verdict.ok for c in agreed) or len(doubts) > _WORTH_SPLITTING else None
 
-    def _agreed(self, doubt: _Doubt, known_to: float, others: str = "") -> Comparison:
+    def _agreed(self, doubt: _Doubt, known_to: float, steepest: float = 0.0, others: str = "") -> Comparison:
         """Give the verdict on an entry that agrees within noise and whose error is known to be at most `known_to`."""
         estimate = Estimate.smooth(doubt.level.central, max(doubt.bar, known_to), doubt.level.step)
-        bound = Settled(replace(estimate, value=self.point.analytic(doubt.entry), error_bar=known_to), 0.0)
+        bound = Settled(replace(estimate, value=self.point.analytic(doubt.entry), error_bar=known_to), steepest)
         comparison = self._comparison(doubt.entry, estimate)
         if not tells(self.point, doubt.entry, bound, self.rtol):
             return self._too_vague(comparison, known_to)

@@ -16,6 +16,7 @@ SPACINGS = tuple(2.0**-k for k in (42, 34, 27, 20, 14))
 POINTS = 7
 ORDERS = (4, 5, 6)
 _RESOLVED = 5  # of the 6 consecutive differences, so many must be non-zero
+_REGULAR = 0.02  # how far from whole multiples of its lowest step a staircase may be
 _DISTINCT = 3  # so many different values do not share empty low bits by accident
 _FAR = (2.0**-9, -(2.0**-9), 2.0**-5, -(2.0**-5), 0.125, -0.125, 0.25, -0.25, 0.5, -0.5)
 _UNIFORM = 12**-0.5  # standard deviation of rounding to a grid, in units of its width
@@ -90,6 +91,7 @@ def measure(
     """
     sigma = floor(base, eps)
     open_: Any = np.ones(base.shape, bool)
+    still = np.zeros(base.shape, bool)  # at the spacing before
     seen = [base]
     for spacing in spacings:
         table = np.stack([base, *(along(k * spacing) for k in range(1, POINTS))])
@@ -109,6 +111,8 @@ def measure(
             # Curvature would make the orders differ: the smallest is the least contaminated. Where only a jump
             # or two was met (a quantum), all orders see it.
             noise = np.minimum.reduce(levels)
+            noise = np.where(still & ~_staircase(first), 0.0, noise)
+        still = inside & (moved == 0)
         take = open_ & inside
         sigma = np.where(take, np.maximum(sigma, noise), sigma)
         open_ = open_ & ~(inside & (moved >= _RESOLVED))
@@ -117,6 +121,19 @@ def measure(
     if open_.any():
         seen.extend(along(step) for step in _FAR)
     return np.asarray(np.maximum(sigma, _UNIFORM * _grid(np.stack(seen))))
+
+
+def _staircase(first: Vector) -> Any:
+    """Tell which elements climb in steps of one height, from their consecutive differences (6 by m).
+
+    What stood still at a finer spacing either lies on a grid, and then climbs in multiples of its width, or has a flat
+    piece that ends nearby (a clip, a ReLU), and what it does beyond is not noise.
+    """
+    size = np.abs(first)
+    height = np.where(size > 0, size, np.inf).min(axis=0)
+    multiples = size / np.where(np.isfinite(height), height, 1.0)
+    regular = (np.abs(multiples - np.round(multiples)) < _REGULAR).all(axis=0)
+    return regular & ((size > 0).sum(axis=0) >= _DISTINCT)
 
 
 def _grid(values: Vector) -> Vector:

@@ -116,8 +116,9 @@ class Point:
             The largest slope that was met farther away.
         """
         reach = self.reach(entry)
-        null = abs(self.analytic(entry)) * reach <= _NULL * self.last_bit * self.size or self.analytic(entry) == 0
-        return null and (bar * reach <= _INSENSITIVE * self.size or bar <= _INSENSITIVE * steepest)
+        analytic = abs(self.analytic(entry))
+        null = analytic * reach <= _NULL * self.last_bit * self.size and analytic <= self.last_bit * steepest
+        return (null or analytic == 0) and (bar * reach <= _INSENSITIVE * self.size or bar <= _INSENSITIVE * steepest)
 
     def measure(self) -> None:
         """Measure the noise of f, once."""

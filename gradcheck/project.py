@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +19,9 @@ from gradcheck.report import Comparison, Verdict
 from gradcheck.settle import settle_along
 
 _CULPRITS = 32  # a projection is searched until so many wrong entries are found
+_SAMPLED = 4  # so many of the entries on kinks are judged one by one
+_OFF = 1e-3  # how far the point is moved off its kinks, relative to its entries
+_UNEXPLAINED = "the projection disagrees, and no single entry explains it: use mode='full'"
 _SHARP = 1e-2  # a bar of the first step up to this part of the largest entry needs no ladder
 _MEANINGFUL = 0.1
 
@@ -31,65 +36,145 @@ def fast(judge: Judge, name: str) -> Tally:
         gradient too.
     name : str
         The primal.
+
+    Notes
+    -----
+    Where the projection disagrees, it is taken again at a point moved off all kinks. If it agrees there, the point
+    itself has kinks (or is wrong at this very point): some of the entries responsible are judged one by one. If it
+    disagrees there as well, the entries responsible are searched for there, where no kink is in the way.
     """
     tally = Tally()
     point = judge.point
     before = point.evaluator.forward_calls
-    gradient = point.gradient[name]
-    direction = signed(point.rng, gradient.shape) * np.maximum(1.0, np.abs(point.evaluator.point[name]))
+    size = point.gradient[name].size
+    direction = signed(point.rng, point.gradient[name].shape) * np.maximum(1.0, np.abs(point.evaluator.point[name]))
     try:
         total = _project(point, {name: direction}, judge.rtol)
-        tally.judged = gradient.size
         if total.verdict is Verdict.MATCH:
             tally.comparisons.append(total)
+            tally.judged = size
         else:
-            culprits: list[Entry] = []
-            _descend(judge, name, direction, np.arange(gradient.size), culprits)
-            tally.comparisons += judge.entries(culprits).comparisons
-            if not {Verdict.MISMATCH, Verdict.KINK} & {c.verdict for c in tally.comparisons}:
-                tally.comparisons.append(replace(total, verdict=Verdict.INCONCLUSIVE))
-                tally.judged = len(culprits)
+            _search(judge, name, direction, total, tally)
     except BudgetSpent:
-        judge.left_out += gradient.size - len(tally.comparisons)
+        judge.left_out += size - len(tally.comparisons)
         tally.judged = len(tally.comparisons)
     tally.forward_calls = point.evaluator.forward_calls - before
     return tally
 
 
+def _search(judge: Judge, name: str, direction: Array, total: Comparison, tally: Tally) -> None:
+    """Find out why a projection disagrees; fills the tally."""
+    everywhere = np.arange(direction.size)
+    beside: Comparison | None = None
+    suspects: list[Entry] = []
+    found: list[Comparison] = []
+    with _moved_off(judge.point) as moved:
+        if moved:
+            beside = _project(judge.point, {name: direction}, judge.rtol)
+            if beside.verdict is not Verdict.MATCH:
+                suspects = _descend(judge, name, direction, everywhere, _CULPRITS)
+                found = judge.entries(suspects).comparisons
+    if suspects:
+        tally.comparisons += judge.entries(suspects).comparisons
+        if Verdict.MISMATCH not in {c.verdict for c in tally.comparisons}:
+            tally.comparisons = [
+                replace(c, reason=f"{c.reason or 'wrong'}, at a point moved by {_OFF:.0e} off its kinks")
+                for c in found
+                if c.verdict is Verdict.MISMATCH
+            ]
+    else:
+        settled = beside is not None and beside.verdict is Verdict.MATCH
+        culprits = _descend(judge, name, direction, everywhere, _SAMPLED if settled else _CULPRITS)
+        tally.comparisons += judge.entries(culprits).comparisons
+        verdicts = {c.verdict for c in tally.comparisons}
+        if settled and beside is not None and Verdict.KINK in verdicts and Verdict.worst(verdicts).ok:
+            tally.comparisons.append(replace(beside, reason=f"at a point moved by {_OFF:.0e} off its kinks"))
+            tally.judged = direction.size
+            return
+    tally.judged = len(tally.comparisons)
+    if Verdict.MISMATCH not in {c.verdict for c in tally.comparisons}:
+        tally.comparisons.append(replace(total, verdict=Verdict.INCONCLUSIVE, reason=_UNEXPLAINED))
+
+
+@contextmanager
+def _moved_off(point: Point) -> Iterator[bool]:
+    """Move the whole point a little, to where nothing is tied or zero by construction; tell whether f is finite there.
+
+    Outputs and gradient are those of the moved point inside the context.
+    """
+    evaluator = point.evaluator
+    saved = {name: array.copy() for name, array in evaluator.point.items()}
+    base, gradient = point.base, point.gradient
+    try:
+        for name, array in saved.items():
+            if array.dtype.kind == "f":
+                size = np.where(array == 0, 1.0, np.abs(array))
+                evaluator.point[name][...] = array + (_OFF * size * signed(point.rng, array.shape)).astype(array.dtype)
+        with np.errstate(all="ignore"):
+            moved = {name: np.asarray(array, np.float64) for name, array in point.again().items()}
+        outputs = evaluator.outputs("all inputs moved off their kinks")
+        point.base, point.gradient = outputs, moved
+        yield bool(np.isfinite(outputs).all()) and all(bool(np.isfinite(array).all()) for array in moved.values())
+    finally:
+        point.base, point.gradient = base, gradient
+        for name, array in saved.items():
+            evaluator.point[name][...] = array
+
+
 def _project(point: Point, direction: Named, rtol: float) -> Comparison:
     """Compare along one direction; MATCH or, accusing nobody, INCONCLUSIVE."""
     expected = point.directional(direction)
-    largest = max(float(np.max(np.abs(array * point.gradient[name]), initial=0.0)) for name, array in direction.items())
+    largest = _largest(point, direction)
     differences, ray = point.along(direction)
     step = default_step(max(point.eps(name) for name in direction), 1.0)
     level = differences.level(step)
     value, bar = level.central - ray.slip(step, point.gradient), level.noise
     # The tolerance is that of the largest single entry, whatever their number.
     limit = rtol * largest + bar
-    kinked = False
+    kinked, steepest = False, 0.0
     if not (abs(expected - value) <= limit and bar <= max(_SHARP * largest, rtol * abs(expected))):
-        estimate = settle_along(point, direction)
+        settled = settle_along(point, direction)
+        estimate, steepest = settled.estimate, settled.steepest
         value, bar, step, kinked = estimate.value, estimate.error_bar, estimate.step, estimate.kinked
         limit = rtol * largest + bar
-    steepest = differences.steepest
-    null = largest == 0 and point.size > 0 and bar <= 1e-9 * max(point.size, steepest)
+    null = largest == 0 and bar <= 1e-9 * max(point.size, steepest)
     good = not kinked and abs(expected - value) <= limit and (bar <= _MEANINGFUL * largest or null)
-    reason = "" if good else "the projection disagrees, and no single entry explains it: use mode='full'"
+    reason = "" if good else _UNEXPLAINED
     verdict = Verdict.MATCH if good else Verdict.INCONCLUSIVE
     shown = limit if math.isfinite(limit) else math.inf
     return Comparison(", ".join(direction), None, expected, value, bar, shown, step, verdict, reason)
 
 
-def _descend(judge: Judge, name: str, direction: Array, where: npt.NDArray[np.intp], culprits: list[Entry]) -> None:
-    """Halve a set of entries that disagree until single ones remain."""
-    if len(culprits) >= _CULPRITS:
-        return
+def _disagrees(point: Point, direction: Named, rtol: float) -> bool:
+    """Tell cheaply whether a part of a projection that disagrees does so too: at two steps, since a real error stays."""
+    expected, largest = point.directional(direction), _largest(point, direction)
+    differences, ray = point.along(direction)
+    step = default_step(max(point.eps(name) for name in direction), 1.0)
+    for each in (step, step / 16):
+        level = differences.level(each)
+        if abs(level.central - ray.slip(each, point.gradient) - expected) <= rtol * largest + level.noise:
+            return False
+    return True
+
+
+def _largest(point: Point, direction: Named) -> float:
+    """Return the largest contribution of a single entry to the derivative along a direction."""
+    return max(float(np.max(np.abs(array * point.gradient[name]), initial=0.0)) for name, array in direction.items())
+
+
+def _descend(judge: Judge, name: str, direction: Array, where: npt.NDArray[np.intp], most: int) -> list[Entry]:
+    """Halve a set of entries that disagree until single ones remain, at most so many."""
+    if most <= 0:
+        return []
     if len(where) == 1:
-        culprits.append((name, tuple(int(i) for i in np.unravel_index(int(where[0]), direction.shape))))
-        return
+        return [(name, tuple(int(i) for i in np.unravel_index(int(where[0]), direction.shape)))]
+    found: list[Entry] = []
     middle = len(where) // 2
     for half in (where[:middle], where[middle:]):
+        if len(found) >= most:
+            break
         masked = np.zeros(direction.size)
         masked[half] = direction.ravel()[half]
-        if _project(judge.point, {name: masked.reshape(direction.shape)}, judge.rtol).verdict is not Verdict.MATCH:
-            _descend(judge, name, direction, half, culprits)
+        if _disagrees(judge.point, {name: masked.reshape(direction.shape)}, judge.rtol):
+            found += _descend(judge, name, direction, half, most - len(found))
+    return found

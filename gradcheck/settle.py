@@ -6,12 +6,14 @@ import math
 from dataclasses import dataclass, replace
 
 from gradcheck import kink
-from gradcheck.difference import Differences, Estimate, Level, best, climb_down
+from gradcheck.difference import Differences, Estimate, Level, climb_down
 from gradcheck.layer import Named
 from gradcheck.point import Entry, Point
 from gradcheck.probe import power_of_two
 from gradcheck.tolerance import agree, meaningful
 
+_PLATEAU = 0.1  # the bar of a plateau at wide steps, beside its slope
+_INSIDE = 4.0  # last bits of f's range that rounding inside it may cost
 _WIDEST = 1e4  # the coarsest step, in units of the point, that is tried where noise drowns the others
 
 
@@ -58,7 +60,7 @@ def settle(point: Point, entry: Entry, differences: Differences, level: Level, r
         return Settled(plain, differences.steepest)
     levels = climb_down(differences, hopeless=abs(analytic) if math.isfinite(analytic) else 0.0)
     estimate = _still(differences, levels) if differences.unmoved else kink.judge(levels)
-    steepest = max(differences.steepest, *(abs(each.central) for each in levels if math.isfinite(each.central)), 0.0)
+    steepest = _steepest(differences, levels)
     if estimate.value == 0 and not estimate.reason:
         # f stands still here and not farther away: it may round away inside what its values do not show
         estimate = replace(estimate, error_bar=estimate.error_bar + point.last_bit * steepest)
@@ -71,7 +73,11 @@ def settle(point: Point, entry: Entry, differences: Differences, level: Level, r
         estimate = _widen(differences, estimate, levels)
     if not estimate.kinked and not agree(analytic, estimate.value, estimate.error_bar, rtol):
         coarse = kink.rough(levels, estimate, analytic)
-        if coarse is not None:
+        inside = _INSIDE * point.last_bit * steepest * differences.ray.scale
+        if abs(analytic - estimate.value) * estimate.step <= inside:
+            # no more than last bits of values that f takes elsewhere, and may pass through inside
+            estimate = replace(estimate, error_bar=max(estimate.error_bar, inside / estimate.step))
+        elif coarse is not None:
             reason = (
                 f"f is rough: its slope is {coarse.value:.6g} over steps of {coarse.step:.1g} and {estimate.value:.6g}"
                 f" over {estimate.step:.1g}"
@@ -80,7 +86,7 @@ def settle(point: Point, entry: Entry, differences: Differences, level: Level, r
     return Settled(estimate, steepest)
 
 
-def settle_along(point: Point, direction: Named) -> Estimate:
+def settle_along(point: Point, direction: Named) -> Settled:
     """Find the derivative along a direction through many entries, by the whole ladder."""
     point.measure()
     differences, ray = point.along(direction)
@@ -91,7 +97,13 @@ def settle_along(point: Point, direction: Named) -> Estimate:
             replace(level, central=level.central - slip, forward=level.forward - slip, backward=level.backward - slip)
         )
     estimate = _still(differences, levels) if differences.unmoved else kink.judge(levels)
-    return _widen(differences, estimate, levels)
+    return Settled(_widen(differences, estimate, levels), _steepest(differences, levels))
+
+
+def _steepest(differences: Differences, levels: list[Level]) -> float:
+    """Return the largest slope met: one-sided ones too, since central ones cancel at an extremum."""
+    slopes = (abs(slope) for each in levels for slope in (each.forward, each.backward) if math.isfinite(slope))
+    return max(differences.steepest, max(slopes, default=0.0))
 
 
 def _confirm(analytic: float, differences: Differences, level: Level, last_bit: float, rtol: float) -> Estimate | None:
@@ -103,9 +115,9 @@ def _confirm(analytic: float, differences: Differences, level: Level, last_bit: 
     error = abs(analytic - level.central)
     if not math.isfinite(error) or agree(analytic, level.central, level.noise, rtol):
         return None
-    if differences.unmoved or error <= 4 * last_bit * differences.steepest:
-        return None
     ray = differences.ray
+    if differences.unmoved or error * level.step <= _INSIDE * last_bit * differences.steepest * ray.scale:
+        return None
     finest = max(level.step * level.noise / (0.05 * error), 1e-10 * ray.scale, 64 * ray.spacing)
     if finest > 0.1 * level.step:
         return None
@@ -128,15 +140,18 @@ def _still(differences: Differences, levels: list[Level]) -> Estimate:
 
 
 def _widen(differences: Differences, estimate: Estimate, levels: list[Level]) -> Estimate:
-    """Try coarser steps where noise drowned the fine ones and the coarsest so far was the best."""
-    if estimate.kinked or not levels or estimate.step < 0.2 * levels[0].step:
+    """Try coarser steps where noise drowned the fine ones and the coarsest so far was the best.
+
+    Over wide steps every bounded function has slopes that tend to zero, and one that bends has two: only a plateau well
+    away from zero, without a kink, is believed.
+    """
+    if estimate.kinked or differences.unmoved or not levels or estimate.step < 0.2 * levels[0].step:
         return estimate
     wider: list[Level] = []
     step = levels[0].step * 4
     while step <= _WIDEST * differences.ray.scale:
         wider.insert(0, differences.level(step))
         step *= 4
-    if differences.unmoved:
-        return _still(differences, wider) if wider else estimate
-    wide = best(wider + levels)
-    return wide if wide.error_bar < estimate.error_bar else estimate
+    wide = kink.judge(wider + levels)
+    believed = not wide.kinked and wide.error_bar < _PLATEAU * abs(wide.value)
+    return wide if believed and wide.error_bar < estimate.error_bar else estimate

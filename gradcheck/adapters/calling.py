@@ -61,6 +61,19 @@ GRADIENT = (
     "compute_gradient",
     "loss_gradient",
 )
+LOSS_AND_GRADIENT = (
+    "compute_loss_and_gradients",
+    "compute_loss_and_grads",
+    "compute_loss_and_gradient",
+    "loss_and_gradients",
+    "loss_and_gradient",
+    "loss_and_grads",
+    "loss_and_grad",
+    "cost_and_gradients",
+    "cost_and_gradient",
+    "loss_gradient",
+)
+"""Methods that return a loss, and return its gradients beside it or leave them in the parameters."""
 DERIVATIVE = ("derivative", "gradient", "grad", "prime", "deriv", "d", "df", *BACKWARD)
 OUTPUT = ("output", "outputs", "out", "y", "Y", "A", "a", "Z", "z", "activation", "result")
 """Where a forward that returns nothing leaves its output."""
@@ -196,7 +209,9 @@ class Calling:
         if self.loss is not None and self.loss_first:
             result = self.loss(model, arguments, None)
             derivative = None
-            if isinstance(result, tuple) and len(result) == 2 and not self.backward and not self.gradient:  # noqa: PLR2004  # (loss, grads)
+            if (
+                isinstance(result, tuple) and len(result) == 2 and not self.backward and not self.gradient
+            ):  # (loss, grads)
                 result, derivative = result
             elif isinstance(result, tuple) and result:
                 result = result[0]
@@ -204,7 +219,7 @@ class Calling:
         returned = getattr(model, self.forward)(*values)
         cache = None
         if self.cached and isinstance(returned, tuple) and len(returned) > 1:
-            returned, cache = returned[:-1] if len(returned) > 2 else returned[0], returned[-1]  # noqa: PLR2004
+            returned, cache = returned[:-1] if len(returned) > 2 else returned[0], returned[-1]
         if returned is None:
             returned = left_output(model, self.forward)
         if self.loss is not None:
@@ -292,8 +307,7 @@ def left_output(model: Any, forward: str) -> Any:
         if isinstance(own.get(name), np.ndarray):
             return own[name]
     raise ArgumentError(
-        f"layer: {type(model).__name__}.{forward} returned None, and left no array in any of "
-        f"{', '.join(OUTPUT)}; "
+        f"layer: {type(model).__name__}.{forward} returned None, and left no array in any of {', '.join(OUTPUT)}; "
         "let it return its output"
     )
 

@@ -13,6 +13,7 @@ from gradcheck.adapters.calling import (
     FORWARD,
     GRADIENT,
     LOSS,
+    LOSS_AND_GRADIENT,
     Calling,
     Role,
     is_target_name,
@@ -73,9 +74,8 @@ def with_loss(calling: Calling, model: Any, loss: Any, targets: Any, target_name
     name = next((name for name in LOSS if _takes_targets(getattr(model, name, None))), "")
     if not name:
         raise ArgumentError(
-            f"loss was not given, and {kind} has no loss method ({', '.join(LOSS)}): "
-            f"{kind}.{calling.backward} takes "
-            "targets, so pass loss=, a function of (prediction, targets) that returns a scalar"
+            f"loss was not given, and {kind} has no loss method ({', '.join(LOSS)}): {kind}.{calling.backward} "
+            "takes targets, so pass loss=, a function of (prediction, targets) that returns a scalar"
         )
     own = getattr(model, name)
     method = own.forward if not callable(own) else own
@@ -114,7 +114,7 @@ def with_loss(calling: Calling, model: Any, loss: Any, targets: Any, target_name
 
 def _takes_targets(method: Any) -> bool:
     method = method if callable(method) else getattr(method, "forward", None)
-    return callable(method) and 1 <= len(required(method)) <= 3  # noqa: PLR2004  # (X, Y), (prediction, targets), (targets)
+    return callable(method) and 1 <= len(required(method)) <= 3  # (X, Y), (prediction, targets), (targets)
 
 
 def work_out(model: Any, names: tuple[str, ...], loss: Any, targets: Any) -> Calling:  # noqa: PLR0912, PLR0915  # one return a convention
@@ -161,6 +161,9 @@ def work_out(model: Any, names: tuple[str, ...], loss: Any, targets: Any) -> Cal
             )
         if not backward:
             return Calling(forward, "", names, loss=_method_loss(lossy, names), loss_first=True, cotangent=False)
+    both = method_of(model, LOSS_AND_GRADIENT)
+    if both and not backward and n > 1:
+        return Calling(forward, "", names, loss=_method_loss(both, names), loss_first=True, cotangent=False)
     if forward and not backward:
         derivative = method_of(model, DERIVATIVE)
         if derivative:
@@ -169,14 +172,14 @@ def work_out(model: Any, names: tuple[str, ...], loss: Any, targets: Any) -> Cal
         have = [name for name in dir(model) if not name.startswith("_") and callable(getattr(model, name, None))]
         raise ArgumentError(
             f"layer: {kind} has no {'forward' if not forward else 'backward'} method (looked for "
-            f"{', '.join(FORWARD if not forward else BACKWARD)}; it has {', '.join(have) or 'no methods'}); "
-            "name it so, or use check_vjp with two functions"
+            f"{', '.join(FORWARD if not forward else BACKWARD)}; it has {', '.join(have) or 'no methods'}); name "
+            "it so, or use check_vjp with two functions"
         )
     if not fits and not extra:
         wanted = takes[0] if takes else []
         raise ArgumentError(
-            f"inputs: {kind}.{forward} takes {len(wanted)} ({', '.join(wanted) or 'none'}), {n} were given; "
-            f"call check_layer(layer, {', '.join(wanted)})"
+            f"inputs: {kind}.{forward} takes {len(wanted)} ({', '.join(wanted) or 'none'}), {n} were given; call "
+            f"check_layer(layer, {', '.join(wanted)})"
         )
     inputs = names[: n - 1] if extra else names
     own_names = takes[0] if takes else []
@@ -216,8 +219,7 @@ def work_out(model: Any, names: tuple[str, ...], loss: Any, targets: Any) -> Cal
     if extra:
         if not wants and parameters:
             raise ArgumentError(
-                f"inputs: {kind}.{forward} takes {len(own_names)} ({', '.join(own_names)}), {n} were "
-                f"given, and "
+                f"inputs: {kind}.{forward} takes {len(own_names)} ({', '.join(own_names)}), {n} were given, and "
                 f"{kind}.{backward}({', '.join(parameters)}) takes no targets; leave out {names[-1]!r}"
             )
         return with_loss(replace(calling, inputs=inputs), model, loss, None, names[-1])
@@ -228,20 +230,18 @@ def work_out(model: Any, names: tuple[str, ...], loss: Any, targets: Any) -> Cal
         if not wants and upstream:
             if _UPSTREAM.match(upstream[0]):
                 raise ArgumentError(
-                    f"{'loss' if loss is not None else 'targets'} was given, but {kind}.{backward}("
-                    f"{', '.join(parameters)}) takes an upstream gradient, not targets; leave out loss= "
-                    f"and targets="
+                    f"{'loss' if loss is not None else 'targets'} was given, but "
+                    f"{kind}.{backward}({', '.join(parameters)}) takes an upstream gradient, not targets; leave "
+                    "out loss= and targets="
                 )
             feed = (("targets", n) if r == "cotangent" else (r, n) for r, n in calling.feed)
             calling = replace(calling, feed=tuple(feed))  # type: ignore[arg-type]  # literals widened by the generator
         return with_loss(calling, model, loss, targets, None)
     if wants:
         raise ArgumentError(
-            f"targets was not given: {kind}.{backward}({', '.join(parameters)}) seems to take targets; "
-            f"pass targets= "
-            f"(and loss=, a function of (prediction, targets), if {kind} has no loss method), or rename "
-            f"the parameter "
-            "to dout if it is an upstream gradient"
+            f"targets was not given: {kind}.{backward}({', '.join(parameters)}) seems to take targets; pass "
+            f"targets= (and loss=, a function of (prediction, targets), if {kind} has no loss method), or rename "
+            "the parameter to dout if it is an upstream gradient"
         )
     return calling
 

@@ -291,9 +291,8 @@ def copy_object(layer: Any) -> Any:
         return copy.deepcopy(layer, memo)
     except Exception as error:
         raise ArgumentError(
-            f"layer: this {type(layer).__name__} cannot be copied ({type(error).__name__}: {error}), and "
-            f"a check must "
-            "not touch yours: take what cannot be copied (files, locks, generators) out of it, or give it a "
+            f"layer: this {type(layer).__name__} cannot be copied ({type(error).__name__}: {error}), and a check "
+            "must not touch yours: take what cannot be copied (files, locks, generators) out of it, or give it a "
             "__deepcopy__ method"
         ) from error
 

@@ -7,19 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.calling import BACKWARD, FORWARD, LOSS, is_target_name, method_of, required
+from gradcheck.adapters.calling import BACKWARD, FORWARD, LOSS, LOSS_AND_GRADIENT, is_target_name, method_of, required
 from gradcheck.adapters.candidates import Parameter, float_places
 from gradcheck.adapters.choosing import work_out
-from gradcheck.adapters.graph import Path, Place, copy_object, is_float_array, memory_root, rebase
+from gradcheck.adapters.graph import Path, Place, copy_object, is_float_array, memory_root, rebase, resolve
 from gradcheck.adapters.inputs import Wrt, choose_wrt, name_inputs, positional_parameters
 from gradcheck.adapters.pairing import MISSING, read
 from gradcheck.adapters.results import assign
-from gradcheck.adapters.survey import Survey, reset, survey, trial
+from gradcheck.adapters.survey import RATES, Survey, reset, survey, trial
 from gradcheck.errors import ArgumentError
 from gradcheck.layer import Array, Derivative, Layer, Named
 
 
-def adapt_object(  # noqa: PLR0913  # the check's own keywords, handed through
+def adapt_object(  # the check's own keywords, handed through
     layer: Any,
     inputs: Sequence[Any],
     *,
@@ -120,7 +120,7 @@ def adapt_object(  # noqa: PLR0913  # the check's own keywords, handed through
 
 def _name_inputs(layer: Any, inputs: Sequence[Any], names: Sequence[str] | None, *, given: bool) -> Named:
     """Name the inputs after the parameters of forward, or of the loss method where forward takes fewer."""
-    forward, lossy = method_of(layer, FORWARD), method_of(layer, LOSS)
+    forward, lossy = method_of(layer, FORWARD), method_of(layer, (*LOSS, *LOSS_AND_GRADIENT))
     method = getattr(layer, forward or lossy) if forward or lossy else None
     known = positional_parameters(method) if method is not None else None
     if names is not None or known is None or known[2] or len(inputs) <= len(known[0]):
@@ -173,7 +173,7 @@ class _Bound:
             with trial(f"{kind}.{found.calling.forward}"):
                 found.calling.run_forward(model, {name: np.array(value) for name, value in primals.items()})
         if found.mutates:
-            _set_rates(model)
+            _set_rates(model, found.parameters)
         held = float_places(model)
         self.slots = [_slot(p, held, found) for p in found.parameters]
 
@@ -196,7 +196,8 @@ class _Bound:
 
     def _backward(self, state: Any, cotangents: Named, primals: Named) -> Mapping[str, object]:
         found, calling = self.found, self.found.calling
-        reset(self.model)
+        if calling.backward or calling.gradient:
+            reset(self.model)
         if self.accumulates:
             self._zero()
         before = {p.name: np.array(read(self.model, p.paths[0])) for p in found.parameters if p.updated}
@@ -263,9 +264,11 @@ def _slot(parameter: Parameter, held: Mapping[Path, tuple[Place, Any]], found: S
     return _Slot(parameter, places, whole)
 
 
-def _set_rates(model: Any) -> None:
+def _set_rates(model: Any, parameters: Sequence[Parameter]) -> None:
     """Make a stored learning rate 1, so that an update shows the gradient to full precision."""
-    own = getattr(model, "__dict__", {})
-    for name in ("lr", "learning_rate", "alpha", "eta"):
-        if isinstance(own.get(name), (int, float)):
-            own[name] = 1.0
+    holders = [resolve(model, path[:-1]) for p in parameters if p.updated for path in p.paths]
+    for holder in [model, *holders]:
+        own = getattr(holder, "__dict__", {})
+        for name in RATES:
+            if isinstance(own.get(name), (int, float)):
+                own[name] = 1.0

@@ -256,7 +256,7 @@ def listed_pairs(root: Any) -> Iterator[tuple[Any, Path]]:  # a branch for each 
     for name in PAIR_METHODS:
         if callable_without_arguments(root, name):
             for i, pair in enumerate(resolve(root, (("call", name),))):
-                if isinstance(pair, tuple) and len(pair) == 2:  # noqa: PLR2004  # a pair
+                if isinstance(pair, tuple) and len(pair) == 2:  # a pair
                     yield unwrap(pair[0]), (("call", name), ("item", i), ("item", 1))
     for listing in LISTING_METHODS:
         step: Path = (("call", listing),) if callable_without_arguments(root, listing) else (("attr", listing),)

@@ -54,7 +54,9 @@ def assign(
         # (loss, grads) where only parameters are differentiated, else (dx, grads).
         front = {} if not inputs else assign(tuple(result[:-1]), inputs, (), what=what, scalar=scalar)
         return {**front, **by_name(result[-1], names)}
-    if not inputs and len(result) == 2 and _is_several(result[1]) and np.ndim(unwrap(result[0])) == 0:  # noqa: PLR2004  # (loss, [gradients])
+    if (
+        not inputs and len(result) == 2 and _is_several(result[1]) and np.ndim(unwrap(result[0])) == 0
+    ):  # (loss, [gradients])
         result = list(result[1])
     flat = list(_flatten(result))
     differentiable = [name for name, array in inputs.items() if is_differentiable(array)]
@@ -75,8 +77,7 @@ def assign(
     listed = ", ".join(map(repr, differentiable)) + ("," if len(differentiable) == 1 else "")
     raise BrokenContract(
         "count",
-        f"{what} returned {arrays} for {len(differentiable)} "
-        f"{'input' if len(differentiable) == 1 else 'inputs'} "
+        f"{what} returned {arrays} for {len(differentiable)} {'input' if len(differentiable) == 1 else 'inputs'} "
         f"({listed})"
         + (f" and {len(names)} parameters ({', '.join(map(repr, names))})" if names else "")
         + ": return one gradient for each, in the order in which forward takes them",

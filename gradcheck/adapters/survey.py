@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from gradcheck.adapters.candidates import (
 from gradcheck.adapters.graph import (
     Path,
     call_everywhere,
+    resolve,
 )
 from gradcheck.adapters.pairing import (
     MISSING,
@@ -52,6 +54,7 @@ INPUT_GRADIENTS = (
     "d_input",
 )
 """Where a backward that returns nothing leaves the gradient of its first input."""
+_NUMBER = re.compile(r"^_?(b|bias|intercept|w|weight|theta|slope|a|m|c)_?\d*_?$", re.I)
 RATES = ("lr", "learning_rate", "alpha", "eta")
 
 
@@ -76,7 +79,7 @@ class Survey:
     lazy : bool
         Parameters come into being at the first forward.
     mutates : bool
-        Backward changes parameters.
+        Backward updates parameters, as it is meant to.
     notes : tuple of str
         For the reader.
     trial_calls : tuple of int
@@ -141,7 +144,7 @@ def _cotangents(state: State) -> Named:
     }
 
 
-def survey(model: Any, calling: Calling, primals: Named) -> Survey:  # one experiment, told in order
+def survey(model: Any, calling: Calling, primals: Named) -> Survey:
     """Run an object forward and backward and see what it differentiates.
 
     Parameters
@@ -165,7 +168,58 @@ def survey(model: Any, calling: Calling, primals: Named) -> Survey:  # one exper
     """
     kind = type(model).__name__
     front = f"{kind}.{calling.forward or 'loss'}"
-    before_all = {path: np.array(value) for path, (_, value) in float_places(model).items()}
+    existing = set(float_places(model))
+    overwritten = _overwritten(model, calling, primals, front)
+    calling, notes = _settle(model, calling, primals)
+    with trial(front):
+        state = calling.run_forward(model, _copies(primals))
+    _require_scalar(calling, state, kind)
+    if calling.backward or calling.gradient:
+        reset(model)
+    held = float_places(model)
+    before = {path: np.array(value) for path, (_, value) in held.items()}
+    with trial(f"{kind}.{calling.backward or calling.gradient or 'loss'}"):
+        result = calling.run_backward(model, state, _cotangents(state))
+    paired, single = find_candidates(model, held, overwritten, before)
+    changed = {
+        p.name
+        for p in (*paired, *single)
+        if (now := read(model, p.paths[0])) is not MISSING and differs(now, before[p.paths[0]])
+    }
+    updated = {p.name for p in (*paired, *single) if p.name in changed and has_rate(model, calling, p)}
+    # Where no gradient was found, an array counts only if the output depends on it; numbers are settings.
+    unset = [p for p in paired if all(read(model, path) is None for path in p.gradients)]
+    arrays = [p for p in (*unset, *single) if np.ndim(p.value) or p.name in changed or p in unset]
+    open_ = [p for p in arrays if _matters(model, calling, primals, p)]
+    returned = _returned(result, calling, primals, open_)
+    if result is not None and not returned:
+        # A bias may be a bare number: it counts if a gradient comes back for it.
+        numbers = [p for p in single if _NUMBER.match(p.name) and _matters(model, calling, primals, p)]
+        both = [p for p in single if p in open_ or p in numbers]
+        returned = _returned(result, calling, primals, both)
+        open_ = both if returned else open_
+    parameters = [p for p in paired if p not in unset] + _claimed_parameters(open_, returned, updated, notes)
+    parameters = without_overlap(model, parameters, notes)
+    order = {path: i for i, path in enumerate(held)}
+    parameters.sort(key=lambda p: min(order.get(path, len(order)) for path in p.paths))
+    left = {} if result is not None or calling.gradient else _left(model, calling, before)
+    return Survey(
+        calling=calling,
+        parameters=tuple(parameters),
+        returned=returned,
+        left=left,
+        inputs=_claimed(result, calling, primals, state, returned, left, bool(parameters), notes, kind),
+        overwritten=frozenset(overwritten),
+        lazy=any(path not in existing for p in parameters for path in p.paths[:1]),
+        mutates=bool(updated),
+        notes=(*calling.notes, *notes),
+        trial_calls=(calling.calls[0], calling.calls[1]),
+    )
+
+
+def _overwritten(model: Any, calling: Calling, primals: Named, front: str) -> set[Path]:
+    """Find what the forward itself writes, by running it at two points: caches, not parameters."""
+    initial = {path: np.array(value) for path, (_, value) in float_places(model).items()}
     with trial(front):
         given = _copies(primals)
         calling.run_forward(model, given)
@@ -176,76 +230,53 @@ def survey(model: Any, calling: Calling, primals: Named) -> Survey:  # one exper
     except Exception:  # only a second look at what forward overwrites; the user hears of real errors
         pass
     second = {path: np.array(value) for path, (_, value) in float_places(model).items()}
-    overwritten = {
+    return {
         path
         for path, (value, copied) in first.items()
         if path not in second
         or differs(copied, second[path])
-        or (path in before_all and differs(before_all[path], copied))
+        or (path in initial and differs(initial[path], copied))
         or (isinstance(value, np.ndarray) and any(np.may_share_memory(value, array) for array in given.values()))
     }
-    calling, notes = _settle(model, calling, primals)
-    with trial(front):
-        state = calling.run_forward(model, _copies(primals))
-    if not calling.cotangent and any(np.size(value) != 1 for value in state.outputs.values()):
-        shape = np.shape(next(iter(state.outputs.values())))
-        what = "loss" if calling.loss is not None else f"{kind}.{calling.forward}"
-        raise ArgumentError(
-            f"{'loss' if calling.loss is not None else 'layer'}: {what} returned an array of shape "
-            f"{shape} where a "
-            f"scalar is needed, because {kind}.{calling.backward or calling.gradient} takes no upstream "
-            f"gradient; "
-            "pass loss= and targets=, return the mean or the sum, or give backward a parameter for the "
-            "upstream gradient"
-        )
-    reset(model)
-    held = float_places(model)
-    before = {path: np.array(value) for path, (_, value) in held.items()}
-    with trial(f"{kind}.{calling.backward or calling.gradient or 'loss'}"):
-        result = calling.run_backward(model, state, _cotangents(state))
-    parameters, open_ = find_candidates(model, held, overwritten, before)
-    changed = {
-        p.name
-        for p in (*parameters, *open_)
-        if (now := read(model, p.paths[0])) is not MISSING and differs(now, before[p.paths[0]])
-    }
-    # Where no gradient was found, an array counts only if the output depends on it; numbers are settings.
-    unset = [p for p in parameters if all(read(model, path) is None for path in p.gradients)]
-    open_ = [p for p in (*unset, *open_) if np.ndim(p.value) or p.name in changed or p in unset]
-    open_ = [p for p in open_ if _matters(model, calling, primals, p)]
-    parameters = [p for p in parameters if p not in unset]
-    rate = calling.updates or any(name in RATES for name in getattr(model, "__dict__", {}))
-    returned = _returned(result, calling, primals, open_)
-    for p in open_:
-        if p.name in returned:
-            parameters.append(replace(p, gradients=()))
-        elif p.name in changed and rate:
-            parameters.append(replace(p, gradients=(), updated=True))
-        elif p.gradients:
-            parameters.append(p)
-        else:
-            looked = ", ".join(list(gradient_names(last_word(p.paths[0])))[:5])
-            notes.append(f"{p.name} has no gradient (looked for {looked}, grads[...], ...): it is not checked")
-    parameters = without_overlap(model, parameters, notes)
-    order = {path: i for i, path in enumerate(held)}
-    parameters.sort(key=lambda p: min(order.get(path, len(order)) for path in p.paths))
-    left = {} if result is not None or calling.gradient else _left(model, calling, before)
-    claimed = _claimed(result, calling, primals, state, returned, left, bool(parameters), notes, kind)
-    return Survey(
-        calling=calling,
-        parameters=tuple(parameters),
-        returned=returned,
-        left=left,
-        inputs=claimed,
-        overwritten=frozenset(overwritten),
-        lazy=any(path not in before_all for p in parameters for path in p.paths[:1]),
-        mutates=any(p.name in changed for p in parameters),
-        notes=(*calling.notes, *notes),
-        trial_calls=(calling.calls[0], calling.calls[1]),
+
+
+def _require_scalar(calling: Calling, state: State, kind: str) -> None:
+    shapes = [np.shape(value) for value in state.outputs.values()]
+    if calling.cotangent or all(np.prod(shape) == 1 for shape in shapes):
+        return
+    where, what = ("loss", "loss") if calling.loss is not None else ("layer", f"{kind}.{calling.forward}")
+    raise ArgumentError(
+        f"{where}: {what} returned an array of shape {shapes[0]} where a scalar is needed, because "
+        f"{kind}.{calling.backward or calling.gradient} takes no upstream gradient; pass loss= and targets=, "
+        "return the mean or the sum, or give backward a parameter for the upstream gradient"
     )
 
 
-def _settle(  # noqa: PLR0911  # one return a question
+def has_rate(model: Any, calling: Calling, parameter: Parameter) -> bool:
+    """Tell whether backward is meant to update a parameter: it takes a learning rate, or the layer holds one."""
+    holders = [model, *(resolve(model, path[:-1]) for path in parameter.paths)]
+    return calling.updates or any(name in getattr(holder, "__dict__", {}) for holder in holders for name in RATES)
+
+
+def _claimed_parameters(
+    open_: Sequence[Parameter], returned: Sequence[str], updated: set[str], notes: list[str]
+) -> list[Parameter]:
+    """Say where the gradients of arrays come from that matter and have none in the object; note those without."""
+    claimed = []
+    for p in open_:
+        if p.name in returned:
+            claimed.append(replace(p, gradients=()))
+        elif p.name in updated:
+            claimed.append(replace(p, gradients=(), updated=True))
+        elif p.gradients:
+            claimed.append(p)
+        else:
+            looked = ", ".join(list(gradient_names(last_word(p.paths[0])))[:5])
+            notes.append(f"{p.name} has no gradient (looked for {looked}, grads[...], ...): it is not checked")
+    return claimed
+
+
+def _settle(  # one return a question
     model: Any, calling: Calling, primals: Named
 ) -> tuple[Calling, list[str]]:
     """Settle by trying what signatures leave open; errors of the user's code are left for the real trial."""
@@ -333,7 +364,7 @@ def _left(model: Any, calling: Calling, before: Mapping[Path, Array]) -> dict[st
     return left
 
 
-def _claimed(  # noqa: PLR0913, PLR0917  # all that the trial showed
+def _claimed(  # all that the trial showed
     result: Any,
     calling: Calling,
     primals: Named,
@@ -359,13 +390,10 @@ def _claimed(  # noqa: PLR0913, PLR0917  # all that the trial showed
     if not names:
         if not parameters and differentiable:
             raise ArgumentError(
-                f"layer: {kind}.{calling.backward or calling.gradient or 'loss'} returned nothing for its "
-                f"inputs "
-                f"({', '.join(differentiable)}), and no parameter with a gradient was found: nothing is "
-                f"claimed that "
-                "could be checked; return the input gradients, or store parameter gradients as dW for W, "
-                "grads['W'] "
-                "for params['W'] or .grad on a parameter object"
+                f"layer: {kind}.{calling.backward or calling.gradient or 'loss'} returned nothing for its inputs "
+                f"({', '.join(differentiable)}), and no parameter with a gradient was found: nothing is claimed "
+                "that could be checked; return the input gradients, or store parameter gradients as dW for W, "
+                "grads['W'] for params['W'] or .grad on a parameter object"
             )
         if differentiable:
             notes.append(

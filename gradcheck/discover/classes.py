@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.calling import FORWARD, LOSS, is_target_name, method_of
+from gradcheck.adapters.calling import FORWARD, LOSS, LOSS_AND_GRADIENT, is_target_name, method_of
 from gradcheck.adapters.inputs import positional_parameters
 from gradcheck.adapters.objects import adapt_object
 from gradcheck.case import Case
@@ -105,9 +105,9 @@ def class_case(
             if score > max(best[0], 0) and (before is None or fits_better(inputs, before, best[0])):
                 before = inputs
                 best = (score, Case.layer(name, layer, *inputs, **options))
-            if score == 2:  # noqa: PLR2004  # every gradient has its primal's shape
+            if score == 2:  # every gradient has its primal's shape
                 break
-        if best[0] == 2:  # noqa: PLR2004  # see above
+        if best[0] == 2:  # see above
             break
     if best[1] is not None:
         return best[1]
@@ -195,14 +195,14 @@ def _with_layers(cls: type, others: Sequence[type], seed: int) -> Iterator[list[
         yield [layers]
 
 
-def _argument(  # noqa: PLR0911  # one return a kind of parameter
+def _argument(  # one return a kind of parameter
     name: str, weight: tuple[int, ...], bias: tuple[int, ...]
 ) -> Any:
     rng = np.random.default_rng(len(name))
     for pattern, make in _SPECIAL:
         if pattern.match(name):
             return make()
-    if role(name) == "w" and name.lower() not in ("width",) and len(name) < 8:  # noqa: PLR2004  # W, Wx, weights
+    if role(name) == "w" and name.lower() not in ("width",) and len(name) < 8:  # W, Wx, weights
         if is_recurrent(name):
             return rng.normal(size=(weight[-1], weight[-1]))
         return rng.normal(size=weight)
@@ -223,7 +223,7 @@ def _calls(
     """Give inputs, and a loss with targets where the model needs them."""
     forward = method_of(layer, FORWARD)
     names = _required(getattr(layer, forward)) if forward else []
-    lossy = method_of(layer, LOSS)
+    lossy = method_of(layer, (*LOSS, *LOSS_AND_GRADIENT))
     if not forward:
         names = _required(getattr(layer, lossy)) if lossy else []
         known = positional_parameters(getattr(layer, lossy)) if lossy else None
@@ -231,7 +231,8 @@ def _calls(
     names = names or ["x"]
     loss = is_loss_name(type(layer).__name__) or not forward
     rng = np.random.default_rng(seed)
-    for shapes in _shapes(names):
+    plain = not any(isinstance(value, np.ndarray) for value in getattr(layer, "__dict__", {}).values())
+    for shapes in _shapes(names, plain=plain):
         primals = [_value(name, shape, rng, loss=loss) for name, shape in zip(names, shapes, strict=True)]
         yield primals, {}
     if not forward or len(names) > 1:
@@ -258,7 +259,7 @@ def losses_of(functions: Mapping[str, Callable[..., Any]]) -> dict[str, Callable
         name: function
         for name, function in functions.items()
         if is_loss_name(name)
-        and len(_required(function)) == 2  # noqa: PLR2004  # (prediction, targets)
+        and len(_required(function)) == 2  # (prediction, targets)
         and not re.search(r"back|grad|prime|deriv|^d_|^d[A-Z]|delta", name)
     }
 
@@ -268,21 +269,16 @@ def _required(method: Any) -> list[str]:
     return known[0][: known[1]] if known else []
 
 
-def _shapes(names: Sequence[str]) -> Iterator[tuple[tuple[int, ...], ...]]:
-    """Shapes that go with the sizes of `constructors`; targets as in `_value`."""
+def _shapes(names: Sequence[str], *, plain: bool = False) -> Iterator[tuple[tuple[int, ...], ...]]:
+    """Shapes that go with the sizes of `constructors`; columns before vectors for a `plain` layer without arrays.
+
+    A layer with a bias of shape ``(2,)`` runs on a column too, but only by broadcasting.
+    """
     states = [role(name) == "h" for name in names]
     targets = [is_target_name(name) and len(names) > 1 for name in names]
-    for x in (
-        (5, N_IN),
-        (N_IN, 5),
-        (2, N_IN, 6, 6),
-        (2, 6, 6, N_IN),
-        (5,),
-        (2, 7, N_IN),
-        (N_IN, 1),
-        (N_IN,),
-        (6, 6),
-    ):
+    vectors: tuple[tuple[int, ...], ...] = ((5,), (2, 7, N_IN), (N_IN,), (N_IN, 1), (6, 6))
+    vectors = tuple(sorted(vectors, key=lambda shape: shape != (N_IN, 1))) if plain else vectors
+    for x in ((5, N_IN), (N_IN, 5), (2, N_IN, 6, 6), (2, 6, 6, N_IN), *vectors):
         if any(states):
             for hidden in (N_HIDDEN, N_OUT, N_IN):
                 h = (x[0], hidden) if x[-1] == N_IN else (hidden, *x[1:])
@@ -292,7 +288,7 @@ def _shapes(names: Sequence[str]) -> Iterator[tuple[tuple[int, ...], ...]]:
                 yield tuple(t if target else x for target in targets)
         else:
             yield (x,) * len(names)
-    if len(names) == 2:  # noqa: PLR2004  # a product, (A, B)
+    if len(names) == 2:  # a product, (A, B)
         yield (5, 3), (3, 2)
 
 

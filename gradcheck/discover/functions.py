@@ -68,7 +68,7 @@ def function_case(name: str, pair: Pair, *, seed: int = 0) -> Case:
     # A slope or a scale is a setting, unless the derivative has a gradient for it too.
     for settings in [bound] if free == bound else [bound, free]:
         found += _search(pair, names, settings, loss=loss, seed=seed)
-        if found and max(one.score for one in found) == 2:  # noqa: PLR2004  # every gradient has its primal's shape
+        if found and max(one.score for one in found) == 2:  # every gradient has its primal's shape
             break
     if not found:
         raise Cannot(f"{_name(pair.forward)}({', '.join(names)}) ran at none of the inputs guessed for it")
@@ -108,7 +108,7 @@ def _search(pair: Pair, names: Sequence[str], bound: Sequence[str], *, loss: boo
             score = fit(partial(adapt_function, forward, derivative, arrays, mode=pair.mode))
             if not found or (score > found[-1].score and fits_better(arrays, found[-1].inputs, found[-1].score)):
                 found.append(_Found(score, forward, derivative, arrays))
-        if found and found[-1].score == 2:  # noqa: PLR2004  # see above
+        if found and found[-1].score == 2:  # see above
             break
     return found
 
@@ -185,7 +185,7 @@ def _through_output(
         return derivative
     names = known[0][: known[1]]
     wanted = [name for name in names if _ACTIVATION.match(name)]
-    if len(wanted) != 1 or len(names) > 2 or _ACTIVATION.match(primals[0]):  # noqa: PLR2004  # (a) or (dA, A)
+    if len(wanted) != 1 or len(names) > 2 or _ACTIVATION.match(primals[0]):  # (a) or (dA, A)
         return derivative
     at = names.index(wanted[0])
 

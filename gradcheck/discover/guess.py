@@ -113,7 +113,7 @@ def labels(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     ndarray of int
         In `shape`.
     """
-    if len(shape) == 2 and min(shape) > 1:  # noqa: PLR2004  # a matrix of several classes
+    if len(shape) == 2 and min(shape) > 1:  # a matrix of several classes
         rows, classes = max(shape), min(shape)
         hot = np.eye(classes, dtype=int)[rng.permutation(np.arange(rows) % classes)]
         return np.asarray(hot if shape == (rows, classes) else hot.T)
@@ -174,7 +174,7 @@ def shape_ladder(names: Sequence[str], *, loss: bool = False) -> Iterator[dict[s
             yield {first: p, **dict.fromkeys(rest, t)}
     for shape in _ONE:
         yield dict.fromkeys(names, shape)
-    if len(names) == 2:  # noqa: PLR2004  # a product of two
+    if len(names) == 2:  # a product of two
         for a, b in (((4, 3), (3, 2)), ((4, 3), (3,)), ((3, 4), (3, 1)), ((4, 3), (4, 1)), ((2, 3), (3, 4))):
             yield dict(zip(names, (a, b), strict=True))
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gradcheck.adapters.calling import BACKWARD, FORWARD, GRADIENT, LOSS
+from gradcheck.adapters.calling import BACKWARD, FORWARD, GRADIENT, LOSS, LOSS_AND_GRADIENT
 
 VJP_NAMES = (
     "{0}backward",
@@ -179,5 +179,7 @@ def looks_like_layer(cls: type) -> bool:
     if forward and any(name in have for name in BACKWARD):
         return True
     if any(name in have for name in LOSS) and any(name in have for name in GRADIENT):
+        return True
+    if any(name in have for name in LOSS_AND_GRADIENT):
         return True
     return forward and any(name in have for name in ("derivative", "gradient", "prime", "deriv"))

@@ -154,7 +154,7 @@ def _check_options(options: dict[str, Any]) -> None:
     for name in options:
         if name not in known:
             raise ArgumentError(f"check_module got an unknown option {name!r}; expected {', '.join(known)}")
-    from gradcheck.options import Options  # noqa: PLC0415  # checked before any module is imported
+    from gradcheck.options import Options  # checked before any module is imported
 
     Options(**options)
 

@@ -102,10 +102,10 @@ def _all_cases(found: Target, seed: int) -> list[Case]:
         cases += [replace(case, name=f"{prefix}.{case.name}" if prefix else case.name) for case in inner]
     if not cases:
         raise TargetError(
-            f"no layer found in {found.name}: looked for {CASES}(), for functions called like the derivative "
-            "of another (relu with relu_backward, tanh with tanh_prime, forward with backward), and for "
-            f"classes with a forward ({', '.join(FORWARD[:3])}, ...) and a backward "
-            f"({', '.join(BACKWARD[:3])}, ...), each defined in the module itself"
+            f"no layer found in {found.name}: looked for {CASES}(), for functions called like the derivative of "
+            "another (relu with relu_backward, tanh with tanh_prime, forward with backward), and for classes with "
+            f"a forward ({', '.join(FORWARD[:3])}, ...) and a backward ({', '.join(BACKWARD[:3])}, ...), each "
+            "defined in the module itself"
         )
     return cases
 
@@ -131,8 +131,7 @@ def _guess(name: str, make: Callable[[], Case], module: ModuleType) -> Case:
     except Cannot as why:
         note = (
             f"{why}. Say how it is to be called: define {CASES}() in {_where(module)}, returning e.g. "
-            f"[gradcheck.Case.vjp({name!r}, forward, backward, *inputs)] or "
-            f"[gradcheck.Case.layer({name!r}, layer, "
+            f"[gradcheck.Case.vjp({name!r}, forward, backward, *inputs)] or [gradcheck.Case.layer({name!r}, layer, "
             "*inputs)]"
         )
         return Case(name, GivenUp(name, note), ())
@@ -194,13 +193,11 @@ def _member_cases(found: Target, seed: int) -> list[Case]:
         return [_pair_case(pair, module, seed) for pair in pairs]
     if looks_like_layer(type(value)) and not callable_function(value):
         raise TargetError(
-            f"{member} is an object, made already: its inputs cannot be told from {found.name}; list it "
-            f"in {CASES}() as "
-            f"gradcheck.Case.layer({member!r}, {member}, *inputs)"
+            f"{member} is an object, made already: its inputs cannot be told from {found.name}; list it in "
+            f"{CASES}() as gradcheck.Case.layer({member!r}, {member}, *inputs)"
         )
     raise TargetError(
-        f"{member} in {module.__name__} is no layer: no function is called like its derivative "
-        f"({member}_backward, "
+        f"{member} in {module.__name__} is no layer: no function is called like its derivative ({member}_backward, "
         f"{member}_grad, {member}_prime, ...), and it is no derivative of another"
     )
 

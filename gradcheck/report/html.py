@@ -50,8 +50,8 @@ def render(report: Report) -> str:
     Returns
     -------
     str
-        A whole document that loads nothing from elsewhere and runs no script; light or dark as the reader's system
-        asks. Every text from the report is escaped.
+        A whole document that loads nothing from elsewhere and runs no script; light or dark as the reader's
+        system asks. Every text from the report is escaped.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def render(report: Report) -> str:
     True
     """
     require_jinja2()
-    import jinja2  # noqa: PLC0415  # an extra: only those who want a page need it
+    import jinja2  # an extra: only those who want a page need it
 
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -80,6 +80,7 @@ def render(report: Report) -> str:
         lines=lines(report),
         checks=checks,
         most=_ROWS,
+        infinity=float("inf"),
         version=gradcheck.__version__,
     )
 
@@ -93,7 +94,7 @@ def require_jinja2() -> None:
         If jinja2 is not installed; the message names the extra that brings it.
     """
     try:
-        import jinja2  # noqa: F401, PLC0415  # an extra: only those who want a page need it
+        import jinja2  # noqa: F401  # an extra: only those who want a page need it
     except ImportError as error:
         raise MissingDependencyError(
             'an HTML report needs jinja2, which is not installed: pip install "gradcheck[report]"'

@@ -25,7 +25,7 @@ def render(report: Report) -> str:
     Returns
     -------
     str
-        Strict JSON (RFC 8259), indented, without a newline at the end: the keys of `plain`, after ``"schema"``.
+        Strict JSON (RFC 8259), indented, without a newline at the end: ``"schema"``, then the keys of `plain`.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def plain(report: Report) -> dict[str, Any]:
     Returns
     -------
     dict
-        The attributes of `gradcheck.Report` under their own names, ``"ok"`` besides, nested reports the same way
+        The attributes of `gradcheck.Report` under their own names, ``"ok"`` besides, nested reports likewise
         under ``"reports"``. Numbers that are not finite are the strings ``"inf"``, ``"-inf"`` and ``"nan"``,
         which JSON has no other way to write and ``float`` reads back.
     """
@@ -66,13 +66,10 @@ def plain(report: Report) -> dict[str, Any]:
         "reproduce": report.reproduce,
         "summaries": [_summary(line) for line in report.summaries],
         "comparisons": [_comparison(row) for row in report.comparisons],
-        "violations": [
-            {"kind": broken.kind, "name": broken.name, "text": str(broken)} for broken in report.violations
-        ],
+        "violations": [{"kind": broken.kind, "name": broken.name, "text": str(broken)} for broken in report.violations],
         "notes": [str(note) for note in report.notes],
         "explanations": [
-            {"name": found.name, "text": found.text, "fit": _number(found.fit)}
-            for found in report.explanations
+            {"name": found.name, "text": found.text, "fit": _number(found.fit)} for found in report.explanations
         ],
         "reports": [plain(single) for single in report.reports],
     }

@@ -75,7 +75,7 @@ def lines(report: Report) -> list[Line]:
     Returns
     -------
     list of Line
-        Worst verdict first, within a verdict the largest multiple of what was allowed, else in the report's order.
+        Worst verdict first, within a verdict the largest multiple of what was allowed, else as they stood.
 
     Examples
     --------
@@ -91,7 +91,7 @@ def lines(report: Report) -> list[Line]:
 
 def _of_one(report: Report) -> Iterator[Line]:
     if report.verdict not in {line.verdict for line in report.summaries} and not report.verdict.ok:
-        # The verdict is about the check as a whole (a violation, an exception): it must not be missing from the table.
+        # The verdict is about the check as a whole (a violation, an exception): the table must show it too.
         yield Line(report.name, "", "", "", report.verdict, "", "", 0.0, _unaccounted(report))
     for line in report.summaries:
         yield _of_gradient(report.name, line)

@@ -40,9 +40,7 @@ def merge(name: str, reports: Iterable[Report], *, notes: Sequence[str] = ()) ->
     ('mismatch', False, 2)
     """
     singles = tuple(reports)
-    rows = [
-        replace(row, name=f"{single.name}.{row.name}") for single in singles for row in single.comparisons
-    ]
+    rows = [replace(row, name=f"{single.name}.{row.name}") for single in singles for row in single.comparisons]
     rows.sort(key=lambda row: (-row.verdict.severity, -row.excess))
     return Report(
         name=name,

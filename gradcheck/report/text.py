@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from gradcheck.report.facts import Comparison, Report, Summary, Verdict
+from gradcheck.report.lines import singles
 
 __all__ = ["headline", "render", "sentence"]
 
@@ -62,9 +63,7 @@ def render(report: Report) -> str:
         blocks[0] += _closing_lines(report)
     else:
         if len(report.violations) > 1:
-            blocks.append(
-                _capped([f"  - {_indented(text, 4)}" for text in report.violations], _ROWS, "violations")
-            )
+            blocks.append(_capped([f"  - {_indented(text, 4)}" for text in report.violations], _ROWS, "violations"))
         blocks.append(_rows(report))
         blocks.append(_closing_lines(report))
     return "\n\n".join("\n".join(block) for block in blocks if block)
@@ -185,31 +184,31 @@ def _broken(report: Report) -> str:
 
 
 def _sentence_of_several(report: Report) -> str:
-    failed = [single for single in report.reports if not single.ok]
-    total = len(report.reports)
+    checks_run = list(singles(report))
+    failed = [single for single in checks_run if not single.ok]
+    total = len(checks_run)
     checks = f"{total} check{'s' if total > 1 else ''}"
     if not failed:
-        return f"all of {checks} are ok" if total > 1 else "its one check is ok"
+        return f"all {checks} are ok" if total > 1 else "its one check is ok"
     kinds = Counter(single.verdict for single in failed)
     how = ", ".join(f"{kinds[verdict]} {verdict}" for verdict in reversed(Verdict) if kinds[verdict])
     return f"{len(failed)} of {checks} failed ({how})"
 
 
 def _several(report: Report) -> str:
-    singles = sorted(report.reports, key=lambda single: -single.verdict.severity)
-    wide = max(len(single.verdict) for single in singles)
-    name = max(len(single.name) for single in singles)
+    checks = sorted(singles(report), key=lambda single: -single.verdict.severity)
+    wide = max(len(single.verdict) for single in checks)
+    name = max(len(single.name) for single in checks)
     lines = [
-        f"  {single.verdict.upper():{wide}}  {single.name:{name}}  {sentence(single)}".rstrip()
-        for single in singles
+        f"  {single.verdict.upper():{wide}}  {single.name:{name}}  {sentence(single)}".rstrip() for single in checks
     ]
     blocks = ["\n".join([headline(report), "", *lines])]
     # The notes of the single checks stand in their own reports; what is left is about the whole.
-    own = {note for single in singles for note in single.notes}
+    own = {note for single in checks for note in single.notes}
     notes = [note for note in report.notes if note not in own]
     if notes:
         blocks.append("\n".join(_labelled("note", notes, _NOTES)))
-    blocks += [render(single) for single in singles if not single.ok]
+    blocks += [render(single) for single in checks if not single.ok]
     return "\n\n".join(blocks)
 
 
@@ -244,19 +243,13 @@ def _rows(report: Report) -> list[str]:
         for row in shown
     ]
     mixed = len({row.verdict for row in rows}) > 1
-    words = [
-        " ".join(([row.verdict.value] if mixed else []) + ([row.reason] if row.reason else []))
-        for row in shown
-    ]
+    words = [" ".join(([row.verdict.value] if mixed else []) + ([row.reason] if row.reason else [])) for row in shown]
     # A projection of several primals, or of one, has no index: say so, or the bare name reads as a scalar.
     sizes = {line.name: line.entries for line in report.summaries}
     for cells, row in zip(table, shown, strict=True):
         if row.index is None and sizes.get(row.name, 1) > 1:
             cells[0] = f"{row.name} (projection)"
-    lines = [
-        f"{line}  {word}".rstrip()
-        for line, word in zip(_aligned([header, *table]), ["", *words], strict=True)
-    ]
+    lines = [f"{line}  {word}".rstrip() for line, word in zip(_aligned([header, *table]), ["", *words], strict=True)]
     listed = sum(line.failed for line in report.summaries) if report.verdict is Verdict.MISMATCH else 0
     more = max(len(rows), listed) - len(shown)
     return lines + ([f"  ... and {more} more"] if more > 0 else [])
@@ -274,10 +267,7 @@ def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
     """Line up the columns: the first to the left, numbers to the right."""
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return [
-        "  "
-        + "  ".join(
-            cell.rjust(wide) if place else cell.ljust(wide) for place, (cell, wide) in enumerate(columns)
-        )
+        "  " + "  ".join(cell.rjust(wide) if place else cell.ljust(wide) for place, (cell, wide) in enumerate(columns))
         for columns in (list(zip(row, widths, strict=True)) for row in table)
     ]
 

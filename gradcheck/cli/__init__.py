@@ -1,0 +1,105 @@
+"""What did the user type? The ``gradcheck`` command: its arguments, its errors and its exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+import gradcheck
+from gradcheck.errors import ArgumentError, MissingDependencyError, TargetError
+
+__all__ = ["main"]
+
+_EXIT_CODES = """\
+exit codes:
+  0  every gradient is right (verdict match or kink)
+  1  a gradient failed, or could not be judged
+  2  the command, a target or an import failed: one line on stderr says why
+"""
+_USAGE_ERROR = 2
+_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments, without the program's name; ``sys.argv[1:]`` if left out.
+
+    Returns
+    -------
+    int
+        The exit code: 0 every gradient is right, 1 one failed or could not be judged, 2 the command, a target or an
+        import failed.
+
+    Raises
+    ------
+    SystemExit
+        From argparse: code 0 for ``--help`` and ``--version``, 2 for arguments that it does not know.
+    """
+    arguments = _parser().parse_args(argv)
+    from gradcheck.cli.check import check  # rich and numpy load here: --help and --version stay quick
+
+    # `python file.py` looks in the current folder; a console script does not, and its user expects it to.
+    here = os.getcwd()
+    if here not in sys.path and "" not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return check(arguments)
+    except (ArgumentError, TargetError, MissingDependencyError, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            return _closed_pipe()
+        print(f"gradcheck: error: {error}", file=sys.stderr)
+        return _USAGE_ERROR
+    except KeyboardInterrupt:
+        print("gradcheck: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+
+
+def _closed_pipe() -> int:
+    """Leave quietly where the reader (``head``, a pager) has gone, and keep Python from flushing into the pipe."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gradcheck",
+        description="Tell whether hand-written backward passes are right.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"gradcheck {gradcheck.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add_check(commands)
+    return parser
+
+
+def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    check = commands.add_parser(
+        "check",
+        help="check every layer that can be found in modules, packages or files",
+        description="Check every layer that can be found in modules, packages or files.",
+        epilog="example:\n  gradcheck check layers.py mypackage.losses layers.py:Dense\n\n" + _EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    check.add_argument(
+        "targets", nargs="+", metavar="TARGET", help="package, package.module, file.py, or one of them:name"
+    )
+    numbers = check.add_argument_group("how to check")
+    numbers.add_argument(
+        "--mode", choices=("auto", "full", "fast"), help="every entry, or projections; auto goes by size"
+    )
+    numbers.add_argument("--seed", type=int, metavar="N", help="of random inputs, cotangents and directions")
+    numbers.add_argument("--rtol", type=float, metavar="X", help="relative tolerance beside the numeric error bar")
+    numbers.add_argument("--budget", type=int, metavar="N", help="forward evaluations at most, for each check")
+    output = check.add_argument_group("what to print")
+    output.add_argument("--json", action="store_true", help="print the report as JSON, and nothing else, on stdout")
+    output.add_argument("--html", metavar="FILE", help="also write the report as one web page (needs jinja2)")
+    loud = output.add_mutually_exclusive_group()
+    loud.add_argument("-q", "--quiet", action="store_true", help="only the messages of failed checks")
+    loud.add_argument("-v", "--verbose", action="store_true", help="the full text of every check, failed or not")

@@ -1,0 +1,135 @@
+"""Are entries that share a kink legal together? Directions along which a tie moves as one, and f is smooth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+
+from gradcheck.layer import Named
+from gradcheck.point import Entry, Point
+from gradcheck.probe import signed
+from gradcheck.report import Comparison, Verdict
+
+_STEP = 2.0**-17
+_NEARBY = 2.0**-13  # how far off the tie f is looked at; steps are far smaller
+_POINTS = 4
+_EXAMINED = 64  # so many entries on kinks are looked at together
+_PAIRS = 128
+_SMOOTH = 1e-3  # slopes that agree to this part of themselves are those of a smooth function at these steps
+_WRONG = 1e-2
+
+
+def judge_jointly(point: Point, comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Judge entries on kinks along directions that move several of them together.
+
+    At a tie of ``maximum(a, b)``, "both get everything" and "neither gets anything" lie inside each entry's own
+    interval of slopes and are illegal all the same: moved together, a and b leave the tie a tie, and f has one slope, which the
+    two entries must add up to.
+
+    Parameters
+    ----------
+    point : Point
+        On the kink; left as it is.
+    comparisons : sequence of Comparison
+        All verdicts so far.
+
+    Returns
+    -------
+    list of Comparison
+        The same, with those entries accused that are illegal together.
+    """
+    kinks = {(c.name, c.index): c for c in comparisons if c.verdict is Verdict.KINK and c.index is not None}
+    entries: list[Entry] = [(c.name, c.index) for c in kinks.values() if c.index is not None][:_EXAMINED]
+    if len(entries) < 2:
+        return list(comparisons)
+    accused: dict[Entry, str] = {}
+    for group in _groups(point, entries):
+        if any(entry in accused for entry in group):
+            continue
+        together = _slopes_together(point, group)
+        if together is None:
+            continue
+        numerical, analytic, largest = together
+        if abs(analytic - numerical) > _WRONG * max(abs(analytic), abs(numerical), largest):
+            names = [kinks[entry].entry for entry in group]
+            listed = " and ".join(names) if len(names) == 2 else f"{names[0]} and {len(names) - 1} others"
+            for entry in group:
+                accused[entry] = (
+                    f"a tie: moved together, {listed} change f with slope {numerical:.6g}, and their analytic values "
+                    f"add up to {analytic:.6g}"
+                )
+    return [
+        replace(c, verdict=Verdict.MISMATCH, reason=accused[c.name, c.index])
+        if c.index is not None and (c.name, c.index) in accused
+        else c
+        for c in comparisons
+    ]
+
+
+def _groups(point: Point, entries: list[Entry]) -> Iterator[list[Entry]]:
+    """Yield sets of entries that may be tied: pairs that reach the same output, all that do, and all of them."""
+    reached = [_reached(point, entry) for entry in entries]
+    pairs = [(i, j) for i, j in combinations(range(len(entries)), 2) if bool(np.any(reached[i] & reached[j]))]
+    for i, j in pairs[:_PAIRS]:
+        yield [entries[i], entries[j]]
+    if len(entries) > 2:
+        seen: set[int] = set()
+        for i in range(len(entries)):
+            cluster = [j for j in range(len(entries)) if bool(np.any(reached[i] & reached[j]))]
+            if i not in seen and len(cluster) > 2:
+                yield [entries[j] for j in cluster]
+            seen.update(cluster)
+        yield entries
+
+
+def _reached(point: Point, entry: Entry) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    differences = point.along_entry(entry)
+    differences.level(_STEP * differences.ray.scale)
+    return differences.reached
+
+
+def _slopes_together(point: Point, group: list[Entry]) -> tuple[float, float, float] | None:
+    """Return numerical and analytic slope of entries moved together, and the largest analytic one of them.
+
+    None unless f is smooth along that direction, at the point and at points nearby off the tie.
+    """
+    direction: Named = {}
+    for name, index in group:
+        direction.setdefault(name, np.zeros(point.gradient[name].shape))[index] = 1.0
+    scale = max(point.reach(entry) for entry in group)
+    numerical = _smooth_slope(point, direction, _STEP * scale)
+    if numerical is None:
+        return None
+    saved = {name: point.evaluator.point[name].copy() for name in direction}
+    base = point.base
+    try:
+        for _ in range(_POINTS):
+            for name, array in direction.items():
+                shift = _NEARBY * scale * signed(point.rng, array.shape) * (array != 0)
+                point.evaluator.point[name][...] = saved[name] + shift
+            point.base = point.evaluator.outputs("tied entries moved apart")
+            slope = _smooth_slope(point, direction, 2.0**-8 * _NEARBY * scale)
+            if slope is None or abs(slope - numerical) > _WRONG * max(abs(slope), abs(numerical)):
+                return None
+    finally:
+        point.base = base
+        for name, array in saved.items():
+            point.evaluator.point[name][...] = array
+    analytic = point.directional(direction)
+    return numerical, analytic, max(abs(point.analytic(entry)) for entry in group)
+
+
+def _smooth_slope(point: Point, direction: Named, step: float) -> float | None:
+    """Return the slope along a direction where its two sides agree; None where they do not."""
+    differences, _ = point.along(direction)
+    level = differences.level(step)
+    if not (math.isfinite(level.forward) and math.isfinite(level.backward)):
+        return None
+    size = max(abs(level.forward), abs(level.backward))
+    if abs(level.jump) > _SMOOTH * size + level.jump_noise or level.noise > _SMOOTH * size:
+        return None
+    return level.central

@@ -1,0 +1,153 @@
+"""What do the five networks have in common? Their interface, and the order in which its parts are called.
+
+Each port fills in, in its own style and layout, how the parameters start, how a forward pass goes, what the
+loss is and how its gradients flow back.
+"""
+# ruff: noqa: N803  # X and Y are matrices, as in the notebooks
+
+# X and Y are matrices, as in the notebooks
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Any, Generic, Self, SupportsFloat, SupportsIndex, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from reference_impls import _arguments
+from reference_impls._stable import Array
+
+Cache = TypeVar("Cache")
+"""What a forward pass leaves behind for its backward pass: each style's own."""
+
+__all__ = ["BaseNetwork"]
+
+
+class BaseNetwork(ABC, Generic[Cache]):
+    """A network with a hand-written gradient.
+
+    Parameters
+    ----------
+    layer_sizes : iterable of int
+        Widths from the inputs to the outputs, two or more.
+    seed : int or numpy.random.Generator, optional
+        Where the initial parameters come from. Keyword-only.
+    dtype : dtype, optional
+        Of the parameters and of everything computed with them. Keyword-only.
+
+    Attributes
+    ----------
+    parameters : dict of str to ndarray
+        The live parameters: what is written into these arrays, or put in their place, is what the network
+        uses.
+    layer_sizes : tuple of int
+        As given.
+    dtype : dtype
+        As given.
+
+    Raises
+    ------
+    ValueError
+        By the constructor and by every method: an argument is unusable; the message names it and what was
+        expected.
+    """
+
+    def __init__(
+        self, layer_sizes: Iterable[SupportsIndex], *, seed: Any = 0, dtype: npt.DTypeLike = np.float64
+    ) -> None:
+        self.layer_sizes = _arguments.as_layer_sizes(layer_sizes)
+        self.dtype = _arguments.as_dtype(dtype)
+        initial = self._initial_parameters(_arguments.as_generator(seed))
+        self.parameters: dict[str, Array] = {
+            name: value.astype(self.dtype, copy=False) for name, value in initial.items()
+        }
+
+    def forward(self, X: npt.ArrayLike) -> Array:
+        """Return the network's outputs for the inputs `X`, both in the style's own layout."""
+        return self._outputs(self._forward(self._inputs(X)))
+
+    def loss(self, X: npt.ArrayLike, Y: npt.ArrayLike) -> np.floating[Any]:
+        """Return the loss of the outputs for `X` against the targets `Y`, a scalar of the network's dtype."""
+        inputs, targets = self._examples(X, Y)
+        return self._loss(self._forward(inputs), targets)
+
+    def gradients(self, X: npt.ArrayLike, Y: npt.ArrayLike) -> dict[str, Array]:
+        """Return the exact gradient of `loss` under the names and in the shapes of `parameters`."""
+        inputs, targets = self._examples(X, Y)
+        return self._backward(self._forward(inputs), targets)
+
+    def step(self, X: npt.ArrayLike, Y: npt.ArrayLike, learning_rate: SupportsFloat) -> None:
+        """Go through the examples once, changing the live parameters in place."""
+        inputs, targets = self._examples(X, Y)
+        self._step(inputs, targets, _arguments.as_learning_rate(learning_rate))
+
+    def fit(
+        self, X: npt.ArrayLike, Y: npt.ArrayLike, *, epochs: SupportsIndex, learning_rate: SupportsFloat
+    ) -> list[np.floating[Any]]:
+        """Take `epochs` steps and return the loss over all examples before each of them."""
+        inputs, targets = self._examples(X, Y)
+        rate = _arguments.as_learning_rate(learning_rate)
+        return [self._step(inputs, targets, rate) for _ in range(_arguments.as_epochs(epochs))]
+
+    def at(self, parameters: Mapping[str, Array]) -> Self:
+        """Return a copy of the network that uses these parameters; the network itself stays as it is.
+
+        Parameters
+        ----------
+        parameters : mapping of str to ndarray
+            Used as they are, not copied; parameters left out are copied from the network.
+
+        Raises
+        ------
+        ValueError
+            If a name or a shape is not the network's.
+        """
+        for name, value in parameters.items():
+            if name not in self.parameters:
+                raise ValueError(f"parameters has {name!r}, expected among {', '.join(self.parameters)}")
+            if value.shape != self.parameters[name].shape:
+                raise ValueError(
+                    f"parameters[{name!r}] has shape {value.shape}, expected {self.parameters[name].shape}"
+                )
+        other = copy.deepcopy(self)
+        other.parameters.update(parameters)
+        return other
+
+    def _inputs(self, X: npt.ArrayLike) -> Array:
+        """Return `X` as the style's forward pass wants it: (num_examples, features) unless overridden."""
+        return _arguments.as_examples("X", X, ("num_examples", self.layer_sizes[0]), self.dtype)
+
+    def _examples(self, X: npt.ArrayLike, Y: npt.ArrayLike) -> tuple[Array, Array]:
+        """Return `X` and `Y` as the style's passes want them."""
+        inputs = self._inputs(X)
+        return inputs, _arguments.as_examples("Y", Y, (len(inputs), self.layer_sizes[-1]), self.dtype)
+
+    def _step(self, X: Array, Y: Array, learning_rate: float) -> np.floating[Any]:
+        """Take one full-batch step in place; return the loss before it."""
+        cache = self._forward(X)
+        for name, gradient in self._backward(cache, Y).items():
+            self.parameters[name] -= learning_rate * gradient
+        return self._loss(cache, Y)
+
+    @abstractmethod
+    def _initial_parameters(self, rng: np.random.Generator) -> dict[str, Array]:
+        """Draw the parameters as the notebook did."""
+
+    @abstractmethod
+    def _forward(self, X: Array) -> Cache:
+        """Run the network up to its last pre-activation."""
+
+    @abstractmethod
+    def _outputs(self, cache: Cache) -> Array:
+        """Return what the network answers."""
+
+    @abstractmethod
+    def _loss(self, cache: Cache, Y: Array) -> np.floating[Any]:
+        """Return the loss from the last pre-activation."""
+
+    @abstractmethod
+    def _backward(self, cache: Cache, Y: Array) -> dict[str, Array]:
+        """Return the gradient of `_loss` for every parameter."""

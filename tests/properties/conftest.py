@@ -1,0 +1,21 @@
+"""How hard do the property tests try? Hypothesis profiles, chosen by the environment.
+
+``CI`` set: the same examples every time. Otherwise: new ones with every run. ``HYPOTHESIS_PROFILE=thorough``: many.
+A profile changes neither what is tested nor what is allowed. ``--hypothesis-profile`` is obeyed if it is given.
+"""
+
+import os
+
+from hypothesis import settings
+
+# No deadline: how long an example takes is the machine's affair. The blob lets anyone run a failing example again.
+settings.register_profile("random", deadline=None, print_blob=True)
+settings.register_profile("deterministic", deadline=None, print_blob=True, derandomize=True, database=None)
+settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=2000)
+
+
+def pytest_configure(config):
+    if config.getoption("--hypothesis-profile", default=None):
+        return
+    usual = "deterministic" if os.environ.get("CI") else "random"
+    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", usual))
