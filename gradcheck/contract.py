@@ -159,7 +159,8 @@ def _repeat(evaluator: Evaluator, vectors: Named, first: Pass, expected: Named, 
         where = _differs(array, second.outputs.get(name))
         if where is not None:
             values = _values(name, where, array, second.outputs)
-            text = f"two identical forward calls gave different results: {values}; seed its random numbers, or reset the state it keeps, before each call"
+            remedy = "seed its random numbers, or reset the state it keeps, before each call"
+            text = f"two identical forward calls gave different results: {values}; {remedy}"
             found.violate("determinism", name, text)
             return
     again = _quiet_arrays(second, expected, evaluator.layer)

@@ -12,7 +12,8 @@ from gradcheck.probe import Ray, power_of_two
 
 # Five standard deviations of a difference of two evaluations, halved by the central quotient.
 CONFIDENCE = 5.0 / math.sqrt(2.0)
-_WIDE_STEPS = (1.0, -64.0)
+_SMALL = 1e-6  # an entry so much smaller than 1 gets steps of its own
+_WIDE_STEPS = (2.0, -2.0, 64.0)
 _SAFETY = 2.0  # on truncation: enough for errors of first order in the step, of which half a decade shows 2/3
 _COMPARED = 3  # a level is judged by its change to the next two
 RATIO = math.sqrt(10.0)
@@ -76,7 +77,7 @@ class Differences:
         self.ray = ray
         self._base = base
         self._cotangent = cotangent
-        self._variance = (cotangent * noise) ** 2
+        self._deviation = np.abs(cotangent * noise)
         self.reached = np.zeros(base.shape, bool)
         self.steepest = 0.0
 
@@ -86,7 +87,7 @@ class Differences:
         return not self.reached.any()
 
     def explore(self) -> bool:
-        """Find out which outputs react at all, by two wide steps; tell whether new ones showed.
+        """Find out which outputs react at all, by wide steps; tell whether new ones showed.
 
         An output whose last bit is worth more than a small step's effect stays as it is and hides its part of the
         derivative: only a wide step shows that it has one.
@@ -102,11 +103,11 @@ class Differences:
 
     def noise_at(self, step: float) -> float:
         """Bar for what rounding does to a central quotient at this step, over the outputs that reacted so far."""
-        return CONFIDENCE / step * math.sqrt(float(self._variance[self.reached].sum()))
+        return CONFIDENCE / step * _length(self._deviation[self.reached])
 
     def hidden_at(self, step: float) -> float:
         """Bar on the derivative that the outputs which did not react so far could hide below their noise."""
-        return CONFIDENCE / step * math.sqrt(float(self._variance[~self.reached].sum()))
+        return CONFIDENCE / step * _length(self._deviation[~self.reached])
 
     def level(self, step: float) -> Level:
         """Evaluate both sides.
@@ -123,8 +124,8 @@ class Differences:
             return Level(step, math.nan, math.nan, math.nan, math.inf)
         # Differences are taken per output before they are weighted: they cancel exactly where nothing changed.
         with np.errstate(invalid="ignore", over="ignore"):
-            self.reached |= np.nan_to_num(plus - minus) != 0
-            self.reached |= np.nan_to_num(plus - self._base) != 0
+            for change in (plus - minus, plus - self._base, self._base - minus):
+                self.reached |= np.nan_to_num(change) != 0
             forward = float(self._cotangent @ (plus - self._base)) / up
             backward = float(self._cotangent @ (self._base - minus)) / down
             central = float(self._cotangent @ (plus - minus)) / (up + down)
@@ -183,12 +184,28 @@ def steps(ray: Ray, top: float) -> list[float]:
     top : float
         The coarsest step as a multiple of the ray's scale.
     """
-    bottom = 1e-13 * ray.scale
-    if ray.magnitude:
-        bottom = min(bottom, 1e-3 * ray.magnitude)
-    bottom = max(bottom, 8 * ray.spacing)
-    count = max(1, math.floor(math.log(top * ray.scale / bottom, RATIO)) + 1)
-    return [power_of_two(top * ray.scale / RATIO**k) for k in range(count)]
+    bottom = max(1e-13 * ray.scale, 8 * ray.spacing)
+    grid = _decades(top * ray.scale, bottom)
+    if 0 < ray.magnitude < _SMALL * ray.scale:
+        # and once more on the entry's own scale: log at 1e-20 lives there
+        grid += _decades(min(ray.magnitude, bottom / RATIO), max(1e-7 * ray.magnitude, 8 * ray.spacing))
+    return list(dict.fromkeys(grid))  # near the smallest numbers there are, steps coincide
+
+
+def _length(values: Vector) -> float:
+    """Return the Euclidean length, without overflow on the way."""
+    largest = float(values.max(initial=0.0))
+    if largest == 0 or not math.isfinite(largest):
+        return largest
+    return largest * math.sqrt(float(np.sum((values / largest) ** 2)))
+
+
+def _decades(start: float, end: float) -> list[float]:
+    """Return powers of two near the half decades from `start` down to `end`."""
+    if not 0 < end <= start:
+        return []
+    count = math.floor(math.log(start / end, RATIO)) + 1
+    return [power_of_two(start / RATIO**k) for k in range(count)]
 
 
 def climb_down(differences: Differences, *, top: float = 1.0, hopeless: float = 0.0) -> list[Level]:

@@ -27,8 +27,8 @@ def judge_jointly(point: Point, comparisons: Sequence[Comparison]) -> list[Compa
     """Judge entries on kinks along directions that move several of them together.
 
     At a tie of ``maximum(a, b)``, "both get everything" and "neither gets anything" lie inside each entry's own
-    interval of slopes and are illegal all the same: moved together, a and b leave the tie a tie, and f has one slope, which the
-    two entries must add up to.
+    interval of slopes and are illegal all the same: moved together, a and b leave the tie a tie, and f has one slope,
+    which the two entries must add up to.
 
     Parameters
     ----------

@@ -20,6 +20,9 @@ from gradcheck.tolerance import agree, allowed, meaningful
 
 _SUSPICIOUS = 1e-2  # one-sided slopes that differ by more than this part of themselves are looked at twice
 _CLEAR = 1e-3  # a bar of the first step below this part of an entry is good enough; a ladder would only sharpen it
+_CLOSE = 1e-5  # a kink that is seen over no shorter steps may lie beside the point
+_MANY_KINKS = "several kinks meet at or near the point, and the slopes seen do not decide; move the point off them"
+_ACCUSES = 9.0  # so many more error bars than allowed: noise is measured in one direction, and may be larger in others
 _ALONE = 3  # so few doubtful entries are measured one by one, not together
 _WORTH_SPLITTING = 128  # so few doubtful entries are split again where together they are too vague
 
@@ -224,6 +227,10 @@ class Judge:
         if result.error > result.allowed:
             if estimate.kinked:
                 return self._beside_the_kink(entry, result, estimate)
+            if result.error <= result.allowed + _ACCUSES * estimate.error_bar:
+                times = result.error / estimate.error_bar
+                reason = f"off by {times:.1f} error bars, of {estimate.error_bar:.2g}: too few to call it wrong"
+                return replace(result, verdict=Verdict.INCONCLUSIVE, reason=reason)
             return replace(result, verdict=Verdict.MISMATCH)
         if estimate.kinked:
             return self._kink(result, f"one-sided slopes {estimate.low:.6g} and {estimate.high:.6g}")
@@ -249,6 +256,9 @@ class Judge:
         """
         wrong = replace(result, verdict=Verdict.MISMATCH, reason="outside the one-sided slopes of a kink")
         jump = estimate.high - estimate.low
+        vague = replace(result, verdict=Verdict.INCONCLUSIVE, reason=_MANY_KINKS)
+        if estimate.step > _CLOSE * self.point.reach(entry):
+            return vague  # noise hides where between these steps and the point the kinks lie
         slopes = slopes_nearby(self.point, entry, jump)
         if slopes.wrong or not slopes.values:
             return wrong
@@ -260,8 +270,7 @@ class Judge:
             return self._kink(hull, f"several kinks meet; slopes nearby {low:.6g} to {high:.6g}")
         if slopes.distinct <= 2:  # one kink: its two slopes are all there is
             return wrong
-        reason = "several kinks meet at the point, and the slopes seen nearby do not decide; move the point off them"
-        return replace(result, verdict=Verdict.INCONCLUSIVE, reason=reason)
+        return vague
 
 
 def _looks_smooth(differences: Differences, level: Level) -> bool:

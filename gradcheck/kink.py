@@ -14,6 +14,7 @@ INFINITE_BELOW = -0.25
 JUMPS_BELOW = -0.75
 _EVIDENCE = 4  # so many of the finest steps decide of what kind a point is
 _STEADY = 0.2  # how far powers of neighbouring steps may lie apart to be one law, and not scattered noise
+_ABRUPT = 1e-3  # of the distance to a plateau, what is left of it one level later
 _SETTLED = 0.05  # of the gap between two plateaus
 _INFLATIONS = (1.0, 10.0, 1e2, 1e3, 1e4, 1e5, 1e6)
 
@@ -86,6 +87,29 @@ def rough(levels: list[Level], estimate: Estimate, analytic: float) -> Estimate 
         if settled and coarse.step > estimate.step and abs(coarse.value - analytic) < _SETTLED * gap:
             return coarse
     return None
+
+
+def nearby_jump(levels: list[Level], estimate: Estimate, gap: float) -> float:
+    """Return the height of a jump of f at the edge of the plateau that an estimate comes from; 0 where there is none.
+
+    Quotients that approach a slope smoothly come nearer by a factor of 10 with every level, and beside a kink they
+    leave it gradually; beside a jump they are off by all of it at one level, and exact at the next.
+
+    Parameters
+    ----------
+    levels : list of Level
+        Coarse to fine.
+    estimate : Estimate
+        Read off the fine ones.
+    gap : float
+        Only jumps that move the quotient by more than this count.
+    """
+    usable = [level for level in levels if math.isfinite(level.central)]
+    for coarse, fine in pairwise(level for level in usable if level.step >= estimate.step):
+        off = abs(coarse.central - estimate.value)
+        if off > gap + 4 * coarse.noise and abs(fine.central - estimate.value) <= fine.noise + _ABRUPT * min(off, gap):
+            return off * coarse.step
+    return 0.0
 
 
 def beside(levels: list[Level]) -> Estimate | None:

@@ -17,6 +17,7 @@ POINTS = 7
 ORDERS = (4, 5, 6)
 _RESOLVED = 5  # of the 6 consecutive differences, so many must be non-zero
 _REGULAR = 0.02  # how far from whole multiples of its lowest step a staircase may be
+_COARSEST = 2.0**-7  # beside the values: a grid coarser than any number format's is a staircase that f means to be
 _DISTINCT = 3  # so many different values do not share empty low bits by accident
 _FAR = (2.0**-9, -(2.0**-9), 2.0**-5, -(2.0**-5), 0.125, -0.125, 0.25, -0.25, 0.5, -0.5)
 _UNIFORM = 12**-0.5  # standard deviation of rounding to a grid, in units of its width
@@ -111,7 +112,8 @@ def measure(
             # Curvature would make the orders differ: the smallest is the least contaminated. Where only a jump
             # or two was met (a quantum), all orders see it.
             noise = np.minimum.reduce(levels)
-            noise = np.where(still & ~_staircase(first), 0.0, noise)
+            rounded = _staircase(first) & (noise <= _COARSEST * np.abs(table).max(axis=0))
+            noise = np.where(still & ~rounded, 0.0, noise)
         still = inside & (moved == 0)
         take = open_ & inside
         sigma = np.where(take, np.maximum(sigma, noise), sigma)
@@ -150,4 +152,5 @@ def _grid(values: Vector) -> Vector:
     width = np.where(whole != 0, np.ldexp(low, exponent - 53), np.inf).min(axis=0)
     ordered = np.sort(values, axis=0)
     distinct = 1 + (np.diff(ordered, axis=0) > 0).sum(axis=0)
-    return np.asarray(np.where((distinct >= _DISTINCT) & np.isfinite(width), width, 0.0))
+    rounded = (distinct >= _DISTINCT) & (width <= _COARSEST * np.abs(values).max(axis=0))
+    return np.asarray(np.where(rounded, width, 0.0))

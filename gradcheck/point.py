@@ -17,6 +17,7 @@ Entry = tuple[str, tuple[int, ...]]
 """A primal's name and an index into it."""
 
 _INSENSITIVE = 1e-9  # a bar below this part of f's own size bounds a zero gradient well enough
+_FLAT = 1e-6  # a bar below this part of the slopes farther away does so too
 _NULL = 1e-6  # a gradient that moves f by less than this part of its last bit is zero to all intents
 
 
@@ -118,7 +119,7 @@ class Point:
         reach = self.reach(entry)
         analytic = abs(self.analytic(entry))
         null = analytic * reach <= _NULL * self.last_bit * self.size and analytic <= self.last_bit * steepest
-        return (null or analytic == 0) and (bar * reach <= _INSENSITIVE * self.size or bar <= _INSENSITIVE * steepest)
+        return (null or analytic == 0) and (bar * reach <= _INSENSITIVE * self.size or bar <= _FLAT * steepest)
 
     def measure(self) -> None:
         """Measure the noise of f, once."""
@@ -161,5 +162,5 @@ class Point:
                 for name, array in saved.items():
                     self.evaluator.point[name][...] = array
         name, index = entry
-        cap = math.sqrt(float(np.finfo(self.gradient[name].dtype).eps)) * self.scale[name]
+        cap = math.sqrt(float(np.finfo(self.gradient[name].dtype).eps)) * max(self.scale.values())
         return min(4.0 * float(self._spread[name][index]), cap)

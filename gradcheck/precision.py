@@ -16,6 +16,7 @@ from gradcheck.tolerance import default_rtol
 
 _DOUBLE = np.dtype(np.float64)
 _REPEATS = 4
+_UNDERFLOW = 1e3  # products of a few numbers underflow before their result does
 
 
 def as_float64(array: Array) -> Array:
@@ -71,9 +72,10 @@ def compare_low(
     -----
     A right backward differs by its rounding, and cancellation can make that larger than any relative tolerance. It is
     measured by how the gradient changes when the point moves by last bits, and never taken to be more than the square
-    root of the dtype's epsilon beside the array's largest entry.
+    root of the dtype's epsilon beside the largest entry of all gradients. What underflows may be lost.
     """
     spread: Named | None = None
+    largest = max((float(np.abs(array).max(initial=0.0)) for array in high.values()), default=0.0)
     for name, tally in tallies.items():
         coarse, fine = low[name].astype(np.float64), high[name]
         relative = rtol or default_rtol([low[name].dtype, layer.primals[name].dtype])
@@ -83,9 +85,9 @@ def compare_low(
         if spread is None:
             spread = _spread(evaluator, again, low)
         eps = float(np.finfo(low[name].dtype).eps)
+        tiny = float(np.finfo(low[name].dtype).tiny)
         typical = float(np.sqrt(np.mean(spread[name] ** 2)))  # for entries that by chance did not move
-        cap = math.sqrt(eps) * float(np.abs(fine).max(initial=0.0))
-        rounding = np.minimum(8 * spread[name] + 4 * typical, cap)
+        rounding = np.minimum(8 * spread[name] + 4 * typical, math.sqrt(eps) * largest) + _UNDERFLOW * tiny
         wrong = ~(np.abs(coarse - fine) <= limit + rounding)
         failing = {c.index for c in tally.comparisons if c.verdict is Verdict.MISMATCH}
         places = [tuple(int(i) for i in place) for place in np.argwhere(wrong)]

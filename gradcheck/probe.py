@@ -10,6 +10,8 @@ import numpy as np
 from gradcheck.evaluate import Evaluator, Vector
 from gradcheck.layer import Named
 
+_SMALLEST, _LARGEST = 2.0**-1022, 2.0**1000  # beyond these, steps lose their bits or overflow
+
 
 class Ray(Protocol):
     """A line through the point, parametrised by a step."""
@@ -125,7 +127,7 @@ def power_of_two(step: float) -> float:
     >>> power_of_two(0.3), power_of_two(100.0)
     (0.25, 128.0)
     """
-    return 2.0 ** round(math.log2(step))
+    return 2.0 ** round(math.log2(min(max(step, _SMALLEST), _LARGEST)))
 
 
 def default_step(eps: float, scale: float) -> float:

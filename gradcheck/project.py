@@ -20,6 +20,7 @@ from gradcheck.settle import settle_along
 
 _CULPRITS = 32  # a projection is searched until so many wrong entries are found
 _SAMPLED = 4  # so many of the entries on kinks are judged one by one
+_DECADES = 2.0  # entries whose shares lie farther apart than this are projected apart
 _OFF = 1e-3  # how far the point is moved off its kinks, relative to its entries
 _UNEXPLAINED = "the projection disagrees, and no single entry explains it: use mode='full'"
 _SHARP = 1e-2  # a bar of the first step up to this part of the largest entry needs no ladder
@@ -46,25 +47,43 @@ def fast(judge: Judge, name: str) -> Tally:
     tally = Tally()
     point = judge.point
     before = point.evaluator.forward_calls
-    size = point.gradient[name].size
-    direction = signed(point.rng, point.gradient[name].shape) * np.maximum(1.0, np.abs(point.evaluator.point[name]))
+    gradient = point.gradient[name]
+    whole = signed(point.rng, gradient.shape) * np.maximum(1.0, np.abs(point.evaluator.point[name]))
     try:
-        total = _project(point, {name: direction}, judge.rtol)
-        if total.verdict is Verdict.MATCH:
-            tally.comparisons.append(total)
-            tally.judged = size
-        else:
-            _search(judge, name, direction, total, tally)
+        for block in _blocks(np.abs(whole * gradient)):
+            direction = np.where(block, whole, 0.0)
+            total = _project(point, {name: direction}, judge.rtol)
+            if total.verdict is Verdict.MATCH:
+                tally.comparisons.append(total)
+                tally.judged += int(block.sum())
+            else:
+                _search(judge, name, direction, np.flatnonzero(block), total, tally)
     except BudgetSpent:
-        judge.left_out += size - len(tally.comparisons)
-        tally.judged = len(tally.comparisons)
+        judge.left_out += gradient.size - tally.judged
     tally.forward_calls = point.evaluator.forward_calls - before
     return tally
 
 
-def _search(judge: Judge, name: str, direction: Array, total: Comparison, tally: Tally) -> None:
+def _blocks(shares: Array) -> Iterator[npt.NDArray[np.bool_]]:
+    """Yield masks of the entries whose shares of a projection are of comparable size: none may drown another.
+
+    What is exactly zero goes with the smallest that is not.
+    """
+    largest = float(np.max(shares, initial=0.0))
+    if largest == 0 or not math.isfinite(largest):
+        yield np.ones(shares.shape, bool)
+        return
+    with np.errstate(divide="ignore"):
+        decade = np.floor(np.log10(largest / shares) / _DECADES)
+    decade[shares == 0] = np.max(decade[shares > 0])
+    for each in np.unique(decade):
+        yield decade == each
+
+
+def _search(
+    judge: Judge, name: str, direction: Array, everywhere: npt.NDArray[np.intp], total: Comparison, tally: Tally
+) -> None:
     """Find out why a projection disagrees; fills the tally."""
-    everywhere = np.arange(direction.size)
     beside: Comparison | None = None
     suspects: list[Entry] = []
     found: list[Comparison] = []
@@ -75,9 +94,9 @@ def _search(judge: Judge, name: str, direction: Array, total: Comparison, tally:
                 suspects = _descend(judge, name, direction, everywhere, _CULPRITS)
                 found = judge.entries(suspects).comparisons
     if suspects:
-        tally.comparisons += judge.entries(suspects).comparisons
-        if Verdict.MISMATCH not in {c.verdict for c in tally.comparisons}:
-            tally.comparisons = [
+        comparisons = judge.entries(suspects).comparisons
+        if Verdict.MISMATCH not in {c.verdict for c in comparisons}:
+            comparisons = [
                 replace(c, reason=f"{c.reason or 'wrong'}, at a point moved by {_OFF:.0e} off its kinks")
                 for c in found
                 if c.verdict is Verdict.MISMATCH
@@ -85,15 +104,16 @@ def _search(judge: Judge, name: str, direction: Array, total: Comparison, tally:
     else:
         settled = beside is not None and beside.verdict is Verdict.MATCH
         culprits = _descend(judge, name, direction, everywhere, _SAMPLED if settled else _CULPRITS)
-        tally.comparisons += judge.entries(culprits).comparisons
-        verdicts = {c.verdict for c in tally.comparisons}
+        comparisons = judge.entries(culprits).comparisons
+        verdicts = {c.verdict for c in comparisons}
         if settled and beside is not None and Verdict.KINK in verdicts and Verdict.worst(verdicts).ok:
-            tally.comparisons.append(replace(beside, reason=f"at a point moved by {_OFF:.0e} off its kinks"))
-            tally.judged = direction.size
+            tally.comparisons += [*comparisons, replace(beside, reason=f"at a point moved by {_OFF:.0e} off its kinks")]
+            tally.judged += len(everywhere)
             return
-    tally.judged = len(tally.comparisons)
-    if Verdict.MISMATCH not in {c.verdict for c in tally.comparisons}:
-        tally.comparisons.append(replace(total, verdict=Verdict.INCONCLUSIVE, reason=_UNEXPLAINED))
+    if Verdict.MISMATCH not in {c.verdict for c in comparisons}:
+        comparisons.append(replace(total, verdict=Verdict.INCONCLUSIVE, reason=_UNEXPLAINED))
+    tally.judged += sum(c.index is not None for c in comparisons)
+    tally.comparisons += comparisons
 
 
 @contextmanager
@@ -146,7 +166,7 @@ def _project(point: Point, direction: Named, rtol: float) -> Comparison:
 
 
 def _disagrees(point: Point, direction: Named, rtol: float) -> bool:
-    """Tell cheaply whether a part of a projection that disagrees does so too: at two steps, since a real error stays."""
+    """Tell cheaply whether a part of a projection disagrees as the whole does: at two steps, a real error stays."""
     expected, largest = point.directional(direction), _largest(point, direction)
     differences, ray = point.along(direction)
     step = default_step(max(point.eps(name) for name in direction), 1.0)

@@ -6,10 +6,12 @@ checks.
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+
+from gradcheck import _pytest_settings
+from gradcheck._pytest_recorder import Recorder
 
 if TYPE_CHECKING:
     from gradcheck._pytest_fixture import GradChecker
@@ -53,16 +55,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker; refuse settings that cannot be meant before any test runs."""
     config.addinivalue_line("markers", _MARKER)
-    from gradcheck import _pytest_summary, _pytest_settings
-
     _pytest_settings.validate(config)
-    _pytest_summary.prepare(config)
+    config.pluginmanager.register(Recorder(config), "gradcheck-recorder")
 
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Show the seed, so that a failure can be had again."""
-    from gradcheck import _pytest_settings
-
     return f"gradcheck: seed {_pytest_settings.base_seed(config)}"
 
 
@@ -89,37 +87,4 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Refuse arguments of the marker that it does not have."""
     if item.get_closest_marker("gradcheck"):
-        from gradcheck import _pytest_settings
-
         _pytest_settings.validate_markers(item)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Send what a test's checks found along with pytest's own report, from xdist's workers too."""
-    from gradcheck import _pytest_summary
-
-    report = yield
-    _pytest_summary.attach(item, report)
-    return report
-
-
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Keep what came along."""
-    from gradcheck import _pytest_summary
-
-    _pytest_summary.receive(report)
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write ``--gradcheck-report``."""
-    from gradcheck import _pytest_summary
-
-    _pytest_summary.write(session.config)
-
-
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """List the checks that failed, all of them with ``-v``, and count them."""
-    from gradcheck import _pytest_summary
-
-    _pytest_summary.show(terminalreporter, config)

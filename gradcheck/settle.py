@@ -13,7 +13,9 @@ from gradcheck.probe import power_of_two
 from gradcheck.tolerance import agree, meaningful
 
 _PLATEAU = 0.1  # the bar of a plateau at wide steps, beside its slope
+_FAR = 1e-2  # slopes over steps of at least this part of the scale tell how steep f is
 _INSIDE = 4.0  # last bits of f's range that rounding inside it may cost
+_HUGE = 1e300
 _WIDEST = 1e4  # the coarsest step, in units of the point, that is tried where noise drowns the others
 
 
@@ -70,13 +72,18 @@ def settle(point: Point, entry: Entry, differences: Differences, level: Level, r
             # Noise hides the side of a kink that the point is on: any slope between the two is legal as far as can
             # be seen.
             return Settled(beside, steepest)
-        estimate = _widen(differences, estimate, levels)
+        estimate = _widen(differences, estimate, levels, analytic, rtol)
     if not estimate.kinked and not agree(analytic, estimate.value, estimate.error_bar, rtol):
         coarse = kink.rough(levels, estimate, analytic)
         inside = _INSIDE * point.last_bit * steepest * differences.ray.scale
-        if abs(analytic - estimate.value) * estimate.step <= inside:
-            # no more than last bits of values that f takes elsewhere, and may pass through inside
-            estimate = replace(estimate, error_bar=max(estimate.error_bar, inside / estimate.step))
+        height = kink.nearby_jump(levels, estimate, abs(analytic - estimate.value))
+        coarser = [each.central for each in levels if each.step > estimate.step and math.isfinite(each.central)]
+        if height and estimate.value == 0 and kink.beside(levels) is None and min(coarser) <= analytic <= max(coarser):
+            reason = f"f is a staircase here: flat at the point, with a step of height {height:.2g} nearby"
+            estimate = replace(estimate, error_bar=math.inf, reason=reason)
+        elif 0 < height <= inside:
+            reason = f"f stands still here and jumps by {height:.1g} nearby, which rounding inside it may well do"
+            estimate = replace(estimate, error_bar=math.inf, reason=reason)
         elif coarse is not None:
             reason = (
                 f"f is rough: its slope is {coarse.value:.6g} over steps of {coarse.step:.1g} and {estimate.value:.6g}"
@@ -97,12 +104,14 @@ def settle_along(point: Point, direction: Named) -> Settled:
             replace(level, central=level.central - slip, forward=level.forward - slip, backward=level.backward - slip)
         )
     estimate = _still(differences, levels) if differences.unmoved else kink.judge(levels)
-    return Settled(_widen(differences, estimate, levels), _steepest(differences, levels))
+    estimate = _widen(differences, estimate, levels, point.directional(direction), 0.0)
+    return Settled(estimate, _steepest(differences, levels))
 
 
 def _steepest(differences: Differences, levels: list[Level]) -> float:
     """Return the largest slope met: one-sided ones too, since central ones cancel at an extremum."""
-    slopes = (abs(slope) for each in levels for slope in (each.forward, each.backward) if math.isfinite(slope))
+    far = [each for each in levels if each.step >= _FAR * differences.ray.scale]  # near a jump any slope is met
+    slopes = (abs(slope) for each in far for slope in (each.forward, each.backward) if math.isfinite(slope))
     return max(differences.steepest, max(slopes, default=0.0))
 
 
@@ -116,7 +125,8 @@ def _confirm(analytic: float, differences: Differences, level: Level, last_bit: 
     if not math.isfinite(error) or agree(analytic, level.central, level.noise, rtol):
         return None
     ray = differences.ray
-    if differences.unmoved or error * level.step <= _INSIDE * last_bit * differences.steepest * ray.scale:
+    still = level.central == 0 == level.jump
+    if still or differences.unmoved or error * level.step <= _INSIDE * last_bit * differences.steepest * ray.scale:
         return None
     finest = max(level.step * level.noise / (0.05 * error), 1e-10 * ray.scale, 64 * ray.spacing)
     if finest > 0.1 * level.step:
@@ -139,19 +149,22 @@ def _still(differences: Differences, levels: list[Level]) -> Estimate:
     return Estimate.smooth(0.0, min(bars, default=math.inf), levels[0].step)
 
 
-def _widen(differences: Differences, estimate: Estimate, levels: list[Level]) -> Estimate:
+def _widen(differences: Differences, estimate: Estimate, levels: list[Level], analytic: float, rtol: float) -> Estimate:
     """Try coarser steps where noise drowned the fine ones and the coarsest so far was the best.
 
     Over wide steps every bounded function has slopes that tend to zero, and one that bends has two: only a plateau well
-    away from zero, without a kink, is believed.
+    away from zero, without a kink, counts. It is no slope at the point: where it agrees with the analytic value that
+    is no accident, where it does not it proves nothing.
     """
-    if estimate.kinked or differences.unmoved or not levels or estimate.step < 0.2 * levels[0].step:
+    drowned = not estimate.reason and levels and estimate.step > 0.2 * levels[0].step
+    if estimate.kinked or differences.unmoved or not drowned:
         return estimate
     wider: list[Level] = []
     step = levels[0].step * 4
-    while step <= _WIDEST * differences.ray.scale:
+    while step <= min(_WIDEST * differences.ray.scale, _HUGE):
         wider.insert(0, differences.level(step))
         step *= 4
     wide = kink.judge(wider + levels)
-    believed = not wide.kinked and wide.error_bar < _PLATEAU * abs(wide.value)
-    return wide if believed and wide.error_bar < estimate.error_bar else estimate
+    plateau = not wide.kinked and wide.error_bar < min(_PLATEAU * abs(wide.value), estimate.error_bar)
+    consistent = agree(wide.value, estimate.value, estimate.error_bar + wide.error_bar, 0.0)
+    return wide if plateau and consistent and agree(analytic, wide.value, wide.error_bar, rtol) else estimate

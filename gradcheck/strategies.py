@@ -14,6 +14,7 @@ from typing import Any, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
+from hypothesis import note
 from hypothesis import strategies as st
 
 from gradcheck.errors import ArgumentError
@@ -208,7 +209,8 @@ def arrays(
     Returns
     -------
     SearchStrategy
-        Of finite arrays, every one of them equal to ``sample(shape, kind, seed, dtype)`` for some kind and seed.
+        Of finite arrays, every one of them equal to ``sample(shape, kind, seed, dtype)`` for some kind and seed, which
+        a failing example prints.
 
     Raises
     ------
@@ -231,7 +233,17 @@ def arrays(
     _require_kinds("kinds", chosen)
     floating = _as_floating(dtype)
     shapes = shape if isinstance(shape, st.SearchStrategy) else st.just(_as_shape(shape))
-    return st.builds(sample, shapes, st.sampled_from(chosen), seeds(), st.just(floating))
+    return _arrays(shapes, st.sampled_from(chosen), floating)
+
+
+@st.composite
+def _arrays(
+    draw: st.DrawFn, shapes: st.SearchStrategy[Any], kinds: st.SearchStrategy[str], dtype: np.dtype[Any]
+) -> Array:
+    shape, kind, seed = draw(shapes), draw(kinds), draw(seeds())
+    precision = "" if dtype == np.float64 else f", dtype={dtype.name!r}"
+    note(f"drawn: gradcheck.strategies.sample({shape}, {kind!r}, seed={seed}{precision})")  # a repr is cut at 8 digits
+    return sample(shape, kind, seed, dtype)
 
 
 def labels(

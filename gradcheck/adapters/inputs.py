@@ -128,7 +128,7 @@ def choose_wrt(primals: Named, wrt: Wrt) -> tuple[str, ...]:
                 f"and the inputs are {listing or 'none'}; pass floating-point values, e.g. x.astype(float)"
             )
         return tuple(chosen)
-    wanted = [wrt] if isinstance(wrt, (str, int)) else list(wrt)
+    wanted = _as_list(wrt, listing)
     chosen = []
     order = list(primals)
     for item in wanted:
@@ -154,3 +154,12 @@ def choose_wrt(primals: Named, wrt: Wrt) -> tuple[str, ...]:
     if not any(primals[name].size for name in chosen):
         raise ArgumentError(f"wrt={wrt!r} leaves nothing to differentiate; there are {listing}")
     return tuple(chosen)
+
+
+def _as_list(wrt: str | int | Iterable[str | int], listing: str) -> list[str | int]:
+    if isinstance(wrt, (str, int, np.integer)):
+        return [wrt]
+    try:
+        return list(wrt)
+    except TypeError:
+        raise ArgumentError(f"wrt was {wrt!r}; expected names or positions of inputs; there are {listing}") from None

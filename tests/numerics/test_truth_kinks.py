@@ -35,10 +35,31 @@ KINKS = [
     Kink("negative-abs", lambda x: -3 * np.abs(x), 0.0, steps(0, 3, -3), 3.0, -3.0),
     Kink("hinge", lambda x: np.maximum(0.0, 1 - x), 1.0, steps(1, -1, 0), -1.0, 0.0),
     Kink("clip-above", lambda x: np.minimum(x, 1.0), 1.0, steps(1, 1, 0), 1.0, 0.0),
-    Kink("clip-both", lambda x: np.clip(x, -1.0, 1.0), -1.0, lambda x, v: np.where(x == -1, v, np.where(np.abs(x) < 1, 1, 0)), 0.0, 1.0),
+    Kink(
+        "clip-both",
+        lambda x: np.clip(x, -1.0, 1.0),
+        -1.0,
+        lambda x, v: np.where(x == -1, v, np.where(np.abs(x) < 1, 1, 0)),
+        0.0,
+        1.0,
+    ),
     Kink("kink-at-100", lambda x: np.abs(x - 100.0), 100.0, steps(100, -1, 1), -1.0, 1.0),
-    Kink("sum-of-smooth-and-kink", lambda x: np.sin(x) + np.abs(x), 0.0, lambda x, v: np.where(x == 0, v, np.cos(x) + np.sign(x)), 0.0, 2.0),
-    Kink("curved-sides", lambda x: np.where(x > 0, np.exp(np.minimum(x, 1)) - 1, x**2), 0.0, lambda x, v: np.where(x == 0, v, np.where(x > 0, np.exp(np.minimum(x, 1)) * (x < 1), 2 * x)), 0.0, 1.0),
+    Kink(
+        "sum-of-smooth-and-kink",
+        lambda x: np.sin(x) + np.abs(x),
+        0.0,
+        lambda x, v: np.where(x == 0, v, np.cos(x) + np.sign(x)),
+        0.0,
+        2.0,
+    ),
+    Kink(
+        "curved-sides",
+        lambda x: np.where(x > 0, np.exp(np.minimum(x, 1)) - 1, x**2),
+        0.0,
+        lambda x, v: np.where(x == 0, v, np.where(x > 0, np.exp(np.minimum(x, 1)) * (x < 1), 2 * x)),
+        0.0,
+        1.0,
+    ),
     Kink("steep", lambda x: 1e6 * np.maximum(x, 0.0), 0.0, steps(0, 0, 1e6), 0.0, 1e6),
     Kink("flat", lambda x: 1e-6 * np.maximum(x, 0.0), 0.0, steps(0, 0, 1e-6), 0.0, 1e-6),
 ]
@@ -127,7 +148,11 @@ def test_slope_outside_both_is_wrong_at_any_distance(kink, side):
         (lambda x: np.maximum(x, 0.0) ** 2, lambda x: 2 * np.maximum(x, 0.0), [0.0, -1.0, 1.0]),
         (lambda x: np.where(x > 0, x**2, x**3), lambda x: np.where(x > 0, 2 * x, 3 * x**2), [0.0, -1.0, 1.0]),
         (lambda x: np.where(np.abs(x) < 1, 0.5 * x**2, np.abs(x) - 0.5), lambda x: np.clip(x, -1, 1), [1.0, -1.0, 0.3]),
-        (lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))), lambda x: np.where(x > 0, 1, np.exp(np.minimum(x, 0))), [0.0, 1.0, -1.0]),
+        (
+            lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
+            lambda x: np.where(x > 0, 1, np.exp(np.minimum(x, 0))),
+            [0.0, 1.0, -1.0],
+        ),
     ],
     ids=["x|x|", "|x|^1.5", "relu-squared", "pieces-meet-smoothly", "huber", "elu"],
 )
@@ -221,7 +246,12 @@ def pool_vjp(share):
 def test_max_pool_with_ties_may_give_all_to_either_or_split(share):
     x = np.array([1.0, 2.0, 3.0, 3.0, 0.5, -1.0])
     assert check_vjp(pool, pool_vjp(share), x).verdict is Verdict.KINK
-    assert check_vjp(lambda a, b: np.maximum(a, b), lambda g, a, b: maximum_vjp(g, a, b, share), x[:3], x[[0, 2, 2]]).verdict is Verdict.KINK
+    assert (
+        check_vjp(
+            lambda a, b: np.maximum(a, b), lambda g, a, b: maximum_vjp(g, a, b, share), x[:3], x[[0, 2, 2]]
+        ).verdict
+        is Verdict.KINK
+    )
 
 
 @pytest.mark.parametrize("share", [(1.0, 1.0), (0.0, 0.0)], ids=["both-get-all", "neither-gets-any"])

@@ -108,32 +108,178 @@ def cross_entropy_vjp(g, z, labels, *, over=None):
 Z = RNG.normal(size=(3, 4))
 TALL = RNG.normal(size=(6, 3))
 ROWS = [
-    Row("softmax", softmax, softmax_vjp, (Z,), {"diagonal-only": lambda g, z: g * softmax(z) * (1 - softmax(z)), "no-correction": lambda g, z: g * softmax(z)}),
-    Row("softmax-saturated", softmax, softmax_vjp, (np.array([[30.0, 0.0, -30.0], [0.1, 0.0, -0.1]]),), {"diagonal-only": lambda g, z: g * softmax(z) * (1 - softmax(z))}),
-    Row("log-softmax", log_softmax, log_softmax_vjp, (Z,), {"identity": lambda g, z: g.copy(), "softmax-of-the-wrong-axis": lambda g, z: g - softmax(z.T).T * g.sum(axis=-1, keepdims=True)}),
+    Row(
+        "softmax",
+        softmax,
+        softmax_vjp,
+        (Z,),
+        {"diagonal-only": lambda g, z: g * softmax(z) * (1 - softmax(z)), "no-correction": lambda g, z: g * softmax(z)},
+    ),
+    Row(
+        "softmax-saturated",
+        softmax,
+        softmax_vjp,
+        (np.array([[30.0, 0.0, -30.0], [0.1, 0.0, -0.1]]),),
+        {"diagonal-only": lambda g, z: g * softmax(z) * (1 - softmax(z))},
+    ),
+    Row(
+        "log-softmax",
+        log_softmax,
+        log_softmax_vjp,
+        (Z,),
+        {
+            "identity": lambda g, z: g.copy(),
+            "softmax-of-the-wrong-axis": lambda g, z: g - softmax(z.T).T * g.sum(axis=-1, keepdims=True),
+        },
+    ),
     Row("log-softmax-large", log_softmax, log_softmax_vjp, (Z * 100,), {"identity": lambda g, z: g.copy()}),
-    Row("log-sum-exp", log_sum_exp, lambda g, z: g[:, None] * softmax(z), (Z,), {"hard-max": lambda g, z: at_largest(g, z)}),
-    Row("cross-entropy", cross_entropy, cross_entropy_vjp, (Z, np.array([0, 3, 1])), {"not-divided-by-the-batch": lambda g, z, labels: cross_entropy_vjp(g, z, labels, over=1), "sign": lambda g, z, labels: -cross_entropy_vjp(g, z, labels)}),
-    Row("batch-norm", normalise, normalise_vjp, (TALL, RNG.normal(size=3), RNG.normal(size=3)), {"mean-as-constant": lambda g, *a: normalise_vjp(g, *a, through_mean=False), "variance-as-constant": lambda g, *a: normalise_vjp(g, *a, through_variance=False), "both-as-constants": lambda g, *a: normalise_vjp(g, *a, through_mean=False, through_variance=False)}),
-    Row("batch-norm-of-offset-data", normalise, normalise_vjp, (TALL + 1e4, RNG.normal(size=3), RNG.normal(size=3)), {"mean-as-constant": lambda g, *a: normalise_vjp(g, *a, through_mean=False)}),
-    Row("norm", norm, lambda g, x: g * x / norm(x), (Z,), {"squared": lambda g, x: 2 * g * x, "not-normalised": lambda g, x: g * x}),
-    Row("norm-near-0", norm, lambda g, x: g * x / norm(x), (1e-6 * Z,), {"guarded-by-epsilon": lambda g, x: g * x / (norm(x) + 1e-6)}),
-    Row("normalised", lambda x: x / norm(x), lambda g, x: (g - x * np.sum(g * x) / np.sum(x**2)) / norm(x), (Z,), {"length-as-constant": lambda g, x: g / norm(x)}),
-    Row("sort", np.sort, sort_vjp, (np.array([0.9, -1.0, 2.0, 0.3]),), {"inverse-permutation": lambda g, x: g[np.argsort(x)], "unsorted": lambda g, x: g.copy()}),
-    Row("median", np.median, median_vjp, (np.array([0.3, -1.0, 2.0, 0.9, 0.5]),), {"mean": lambda g, x: g * np.full(5, 0.2)}),
+    Row(
+        "log-sum-exp",
+        log_sum_exp,
+        lambda g, z: g[:, None] * softmax(z),
+        (Z,),
+        {"hard-max": lambda g, z: at_largest(g, z)},
+    ),
+    Row(
+        "cross-entropy",
+        cross_entropy,
+        cross_entropy_vjp,
+        (Z, np.array([0, 3, 1])),
+        {
+            "not-divided-by-the-batch": lambda g, z, labels: cross_entropy_vjp(g, z, labels, over=1),
+            "sign": lambda g, z, labels: -cross_entropy_vjp(g, z, labels),
+        },
+    ),
+    Row(
+        "batch-norm",
+        normalise,
+        normalise_vjp,
+        (TALL, RNG.normal(size=3), RNG.normal(size=3)),
+        {
+            "mean-as-constant": lambda g, *a: normalise_vjp(g, *a, through_mean=False),
+            "variance-as-constant": lambda g, *a: normalise_vjp(g, *a, through_variance=False),
+            "both-as-constants": lambda g, *a: normalise_vjp(g, *a, through_mean=False, through_variance=False),
+        },
+    ),
+    Row(
+        "batch-norm-of-offset-data",
+        normalise,
+        normalise_vjp,
+        (TALL + 1e4, RNG.normal(size=3), RNG.normal(size=3)),
+        {"mean-as-constant": lambda g, *a: normalise_vjp(g, *a, through_mean=False)},
+    ),
+    Row(
+        "norm",
+        norm,
+        lambda g, x: g * x / norm(x),
+        (Z,),
+        {"squared": lambda g, x: 2 * g * x, "not-normalised": lambda g, x: g * x},
+    ),
+    Row(
+        "norm-near-0",
+        norm,
+        lambda g, x: g * x / norm(x),
+        (1e-6 * Z,),
+        {"guarded-by-epsilon": lambda g, x: g * x / (norm(x) + 1e-6)},
+    ),
+    Row(
+        "normalised",
+        lambda x: x / norm(x),
+        lambda g, x: (g - x * np.sum(g * x) / np.sum(x**2)) / norm(x),
+        (Z,),
+        {"length-as-constant": lambda g, x: g / norm(x)},
+    ),
+    Row(
+        "sort",
+        np.sort,
+        sort_vjp,
+        (np.array([0.9, -1.0, 2.0, 0.3]),),
+        {"inverse-permutation": lambda g, x: g[np.argsort(x)], "unsorted": lambda g, x: g.copy()},
+    ),
+    Row(
+        "median",
+        np.median,
+        median_vjp,
+        (np.array([0.3, -1.0, 2.0, 0.9, 0.5]),),
+        {"mean": lambda g, x: g * np.full(5, 0.2)},
+    ),
     Row("max", lambda x: x.max(axis=1), at_largest, (Z,), {"everyone": lambda g, x: np.repeat(g[:, None], 4, axis=1)}),
-    Row("matmul", np.matmul, matmul_vjp, (Z, RNG.normal(size=(4, 2))), {"factor": lambda g, a, b: (g @ b.T, 2 * a.T @ g), "one-entry": lambda g, a, b: (g @ b.T, a.T @ g + np.eye(4, 2) * 1e-3)}),
-    Row("square-matmul", np.matmul, matmul_vjp, (Z[:, :3], TALL[:3]), {"transpose-forgotten": lambda g, a, b: (g @ b, a.T @ g)}),
-    Row("convolution", convolve, convolve_vjp, (RNG.normal(size=7), RNG.normal(size=3)), {"kernel-not-flipped": lambda g, x, k: (np.convolve(g, k, mode="full"), convolve_vjp(g, x, k)[1])}),
-    Row("broadcast-sum", lambda x, b: x + b, lambda g, x, b: (g.copy(), g.sum(axis=0)), (TALL, np.zeros(3)), {"mean": lambda g, x, b: (g.copy(), g.mean(axis=0))}),
+    Row(
+        "matmul",
+        np.matmul,
+        matmul_vjp,
+        (Z, RNG.normal(size=(4, 2))),
+        {
+            "factor": lambda g, a, b: (g @ b.T, 2 * a.T @ g),
+            "one-entry": lambda g, a, b: (g @ b.T, a.T @ g + np.eye(4, 2) * 1e-3),
+        },
+    ),
+    Row(
+        "square-matmul",
+        np.matmul,
+        matmul_vjp,
+        (Z[:, :3], TALL[:3]),
+        {"transpose-forgotten": lambda g, a, b: (g @ b, a.T @ g)},
+    ),
+    Row(
+        "convolution",
+        convolve,
+        convolve_vjp,
+        (RNG.normal(size=7), RNG.normal(size=3)),
+        {"kernel-not-flipped": lambda g, x, k: (np.convolve(g, k, mode="full"), convolve_vjp(g, x, k)[1])},
+    ),
+    Row(
+        "broadcast-sum",
+        lambda x, b: x + b,
+        lambda g, x, b: (g.copy(), g.sum(axis=0)),
+        (TALL, np.zeros(3)),
+        {"mean": lambda g, x, b: (g.copy(), g.mean(axis=0))},
+    ),
     Row("mean", np.mean, lambda g, x: np.full(x.shape, g / x.size), (Z,), {"sum": lambda g, x: np.full(x.shape, g)}),
-    Row("variance", np.var, lambda g, x: 2 * g * (x - x.mean()) / x.size, (Z,), {"unbiased": lambda g, x: 2 * g * (x - x.mean()) / (x.size - 1)}),
+    Row(
+        "variance",
+        np.var,
+        lambda g, x: 2 * g * (x - x.mean()) / x.size,
+        (Z,),
+        {"unbiased": lambda g, x: 2 * g * (x - x.mean()) / (x.size - 1)},
+    ),
     Row("product", np.prod, lambda g, x: g * np.prod(x) / x, (Z,), {"sum-rule": lambda g, x: g * np.ones_like(x)}),
-    Row("cumulative-sum", np.cumsum, lambda g, x: np.cumsum(g[::-1])[::-1], (Z[0],), {"forward-again": lambda g, x: np.cumsum(g)}),
-    Row("inverse-matrix", np.linalg.inv, lambda g, a: -np.linalg.inv(a).T @ g @ np.linalg.inv(a).T, (TALL[:3] + 3 * np.eye(3),), {"transposes-forgotten": lambda g, a: -np.linalg.inv(a) @ g @ np.linalg.inv(a)}),
-    Row("log-determinant", lambda a: np.linalg.slogdet(a)[1], lambda g, a: g * np.linalg.inv(a).T, (TALL[:3] + 3 * np.eye(3),), {"transpose-forgotten": lambda g, a: g * np.linalg.inv(a)}),
-    Row("two-outputs", lambda x: (np.sin(x), np.cos(x)), lambda g, x: g[0] * np.cos(x) - g[1] * np.sin(x), (Z,), {"second-forgotten": lambda g, x: g[0] * np.cos(x), "sign": lambda g, x: g[0] * np.cos(x) + g[1] * np.sin(x)}),
-    Row("relu-network-unit-on-its-kink", lambda x, w: np.maximum(x @ w, 0.0), lambda g, x, w: ((g * (x @ w > 0)) @ w.T, x.T @ (g * (x @ w > 0))), (np.array([[1.0, 1.0], [-1.0, 2.0]]), np.array([[1.0, 2.0], [-1.0, 0.5]])), {"mask-forgotten": lambda g, x, w: (g @ w.T, x.T @ g)}, Verdict.KINK),
+    Row(
+        "cumulative-sum",
+        np.cumsum,
+        lambda g, x: np.cumsum(g[::-1])[::-1],
+        (Z[0],),
+        {"forward-again": lambda g, x: np.cumsum(g)},
+    ),
+    Row(
+        "inverse-matrix",
+        np.linalg.inv,
+        lambda g, a: -np.linalg.inv(a).T @ g @ np.linalg.inv(a).T,
+        (TALL[:3] + 3 * np.eye(3),),
+        {"transposes-forgotten": lambda g, a: -np.linalg.inv(a) @ g @ np.linalg.inv(a)},
+    ),
+    Row(
+        "log-determinant",
+        lambda a: np.linalg.slogdet(a)[1],
+        lambda g, a: g * np.linalg.inv(a).T,
+        (TALL[:3] + 3 * np.eye(3),),
+        {"transpose-forgotten": lambda g, a: g * np.linalg.inv(a)},
+    ),
+    Row(
+        "two-outputs",
+        lambda x: (np.sin(x), np.cos(x)),
+        lambda g, x: g[0] * np.cos(x) - g[1] * np.sin(x),
+        (Z,),
+        {"second-forgotten": lambda g, x: g[0] * np.cos(x), "sign": lambda g, x: g[0] * np.cos(x) + g[1] * np.sin(x)},
+    ),
+    Row(
+        "relu-network-unit-on-its-kink",
+        lambda x, w: np.maximum(x @ w, 0.0),
+        lambda g, x, w: ((g * (x @ w > 0)) @ w.T, x.T @ (g * (x @ w > 0))),
+        (np.array([[1.0, 1.0], [-1.0, 2.0]]), np.array([[1.0, 2.0], [-1.0, 0.5]])),
+        {"mask-forgotten": lambda g, x, w: (g @ w.T, x.T @ g)},
+        Verdict.KINK,
+    ),
 ]
 rows = pytest.mark.parametrize("row", [pytest.param(row, id=row.id) for row in ROWS])
 WRONG = [pytest.param(row, twin, id=f"{row.id}-{name}") for row in ROWS for name, twin in row.wrong.items()]
@@ -156,7 +302,22 @@ def test_wrong_pullback_is_a_mismatch(row, twin, mode):
 
 # ------------------------------------------------------------------ low precision
 
-LOW = [row for row in ROWS if row.id in ("softmax", "log-softmax", "cross-entropy", "batch-norm", "norm", "matmul", "convolution", "variance", "two-outputs")]
+LOW = [
+    row
+    for row in ROWS
+    if row.id
+    in (
+        "softmax",
+        "log-softmax",
+        "cross-entropy",
+        "batch-norm",
+        "norm",
+        "matmul",
+        "convolution",
+        "variance",
+        "two-outputs",
+    )
+]
 
 
 def lowered(point, dtype):
@@ -168,7 +329,11 @@ def cast(f, dtype):
 
     def g(*arrays):
         result = f(*(np.asarray(a).astype(dtype) if np.asarray(a).dtype.kind == "f" else a for a in arrays))
-        return tuple(np.asarray(r).astype(dtype) for r in result) if isinstance(result, tuple) else np.asarray(result).astype(dtype)
+        return (
+            tuple(np.asarray(r).astype(dtype) for r in result)
+            if isinstance(result, tuple)
+            else np.asarray(result).astype(dtype)
+        )
 
     return g
 

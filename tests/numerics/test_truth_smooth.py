@@ -92,13 +92,37 @@ ELEMENTARY = [
     ),
     Row("constant-slope", lambda x: 3 * x, lambda x: np.full(x.shape, 3.0), SCALES, "no truncation at any step"),
     Row("bump", lambda x: np.exp(-(x**2)), lambda x: -2 * x * np.exp(-(x**2)), ORDINARY, "vanishes away from 0"),
-    Row("gamma-function", gamma, lambda x: np.array([-0.5772156649015329, 0.42278433509846713]), np.array([1.0, 2.0]), "poles at 0"),
+    Row(
+        "gamma-function",
+        gamma,
+        lambda x: np.array([-0.5772156649015329, 0.42278433509846713]),
+        np.array([1.0, 2.0]),
+        "poles at 0",
+    ),
 ]
 
 SATURATED = [
-    Row("tanh-saturated", np.tanh, lambda x: 1 / np.cosh(x) ** 2, np.array([-12.0, -6.0, 0.5, 6.0, 12.0]), "slopes of 1e-10 beside 1"),
-    Row("sigmoid-saturated", stable_sigmoid, sigmoid_slope, np.array([-20.0, -10.0, 0.1, 10.0, 20.0]), "slopes of 1e-9 beside 0.25"),
-    Row("sigmoid-negative-tail", stable_sigmoid, sigmoid_slope, np.array([-30.0, -25.0]), "every slope 1e-11, and still known"),
+    Row(
+        "tanh-saturated",
+        np.tanh,
+        lambda x: 1 / np.cosh(x) ** 2,
+        np.array([-12.0, -6.0, 0.5, 6.0, 12.0]),
+        "slopes of 1e-10 beside 1",
+    ),
+    Row(
+        "sigmoid-saturated",
+        stable_sigmoid,
+        sigmoid_slope,
+        np.array([-20.0, -10.0, 0.1, 10.0, 20.0]),
+        "slopes of 1e-9 beside 0.25",
+    ),
+    Row(
+        "sigmoid-negative-tail",
+        stable_sigmoid,
+        sigmoid_slope,
+        np.array([-30.0, -25.0]),
+        "every slope 1e-11, and still known",
+    ),
     Row(
         "sigmoid-positive-tail",
         stable_sigmoid,
@@ -107,37 +131,121 @@ SATURATED = [
         "f rounds to 1 - k * 1e-16: its slope is below its last bit",
         undecidable=True,
     ),
-    Row("softplus-tails", lambda z: np.logaddexp(0, z), stable_sigmoid, np.array([-40.0, -3.0, 3.0, 40.0]), "slope 4e-18 beside 1"),
     Row(
-        "log-sigmoid-tails", lambda z: -np.logaddexp(0, -z), lambda z: stable_sigmoid(-z), np.array([-40.0, 0.3, 40.0]), "the same, mirrored"
+        "softplus-tails",
+        lambda z: np.logaddexp(0, z),
+        stable_sigmoid,
+        np.array([-40.0, -3.0, 3.0, 40.0]),
+        "slope 4e-18 beside 1",
     ),
-    Row("gaussian-tail", lambda x: np.exp(-(x**2)), lambda x: -2 * x * np.exp(-(x**2)), np.array([0.5, 4.0, 6.0]), "slopes of 1e-15 beside 1"),
+    Row(
+        "log-sigmoid-tails",
+        lambda z: -np.logaddexp(0, -z),
+        lambda z: stable_sigmoid(-z),
+        np.array([-40.0, 0.3, 40.0]),
+        "the same, mirrored",
+    ),
+    Row(
+        "gaussian-tail",
+        lambda x: np.exp(-(x**2)),
+        lambda x: -2 * x * np.exp(-(x**2)),
+        np.array([0.5, 4.0, 6.0]),
+        "slopes of 1e-15 beside 1",
+    ),
 ]
 
 POLES = [
-    Row("inverse", lambda x: 1 / x, lambda x: -1 / x**2, np.array([-0.01, 0.001, 0.5, 3.0]), "pole at 1e-3: coarse steps cross it"),
-    Row("inverse-at-1e-6", lambda x: 1 / x, lambda x: -1 / x**2, np.array([1e-6, 2.0]), "pole at 1e-6, slope 1e12 beside 0.25"),
+    Row(
+        "inverse",
+        lambda x: 1 / x,
+        lambda x: -1 / x**2,
+        np.array([-0.01, 0.001, 0.5, 3.0]),
+        "pole at 1e-3: coarse steps cross it",
+    ),
+    Row(
+        "inverse-at-1e-6",
+        lambda x: 1 / x,
+        lambda x: -1 / x**2,
+        np.array([1e-6, 2.0]),
+        "pole at 1e-6, slope 1e12 beside 0.25",
+    ),
     Row("inverse-square", lambda x: x**-2.0, lambda x: -2 * x**-3.0, np.array([0.05, -0.3, 7.0]), "even pole"),
     Row("log-at-1e-8", np.log, lambda x: 1 / x, np.array([1e-8, 1e-4]), "the default step is larger than x"),
-    Row("sqrt-at-1e-10", np.sqrt, lambda x: 0.5 / np.sqrt(x), np.array([1e-10, 1.0]), "the default step is larger than x"),
-    Row("logit", lambda p: np.log(p / (1 - p)), lambda p: 1 / (p * (1 - p)), np.array([1e-6, 0.3, 0.999]), "poles at both ends"),
+    Row(
+        "sqrt-at-1e-10",
+        np.sqrt,
+        lambda x: 0.5 / np.sqrt(x),
+        np.array([1e-10, 1.0]),
+        "the default step is larger than x",
+    ),
+    Row(
+        "logit",
+        lambda p: np.log(p / (1 - p)),
+        lambda p: 1 / (p * (1 - p)),
+        np.array([1e-6, 0.3, 0.999]),
+        "poles at both ends",
+    ),
     Row("x-log-x", lambda x: x * np.log(x), lambda x: 1 + np.log(x), np.array([1e-9, 0.1, 2.0]), "infinite slope at 0"),
-    Row("power-1.5-near-0", lambda x: np.abs(x) ** 1.5, lambda x: 1.5 * np.sign(x) * np.sqrt(np.abs(x)), np.array([-1e-3, 1e-4, 0.2]), "infinite curvature near by"),
+    Row(
+        "power-1.5-near-0",
+        lambda x: np.abs(x) ** 1.5,
+        lambda x: 1.5 * np.sign(x) * np.sqrt(np.abs(x)),
+        np.array([-1e-3, 1e-4, 0.2]),
+        "infinite curvature near by",
+    ),
 ]
 
 OFFSETS = [
-    Row(f"offset-1e{k}", lambda x, c=10.0**k: c + x**2, lambda x: 2 * x, np.array([0.5, -3.0]), f"all but {16 - k} digits are lost", coarse=k > 10)
+    Row(
+        f"offset-1e{k}",
+        lambda x, c=10.0**k: c + x**2,
+        lambda x: 2 * x,
+        np.array([0.5, -3.0]),
+        f"all but {16 - k} digits are lost",
+        coarse=k > 10,
+    )
     for k in (4, 6, 8, 10, 12)
 ] + [
-    Row("offset-1e13", lambda x: 1e13 + x**2, lambda x: 2 * x, np.array([0.5, -3.0]), "last bit worth 0.002", undecidable=True),
-    Row("offset-1e13-linear", lambda x: 1e13 + x, lambda x: np.ones_like(x), np.array([0.5, -3.0]), "last bit worth 0.002, no curvature"),
-    Row("offset-inside", lambda x: (x + 1e8) - 1e8, lambda x: np.ones_like(x), np.array([0.5, -3.0]), "quantised to 1.5e-8, shows no noise below"),
+    Row(
+        "offset-1e13",
+        lambda x: 1e13 + x**2,
+        lambda x: 2 * x,
+        np.array([0.5, -3.0]),
+        "last bit worth 0.002",
+        undecidable=True,
+    ),
+    Row(
+        "offset-1e13-linear",
+        lambda x: 1e13 + x,
+        lambda x: np.ones_like(x),
+        np.array([0.5, -3.0]),
+        "last bit worth 0.002, no curvature",
+    ),
+    Row(
+        "offset-inside",
+        lambda x: (x + 1e8) - 1e8,
+        lambda x: np.ones_like(x),
+        np.array([0.5, -3.0]),
+        "quantised to 1.5e-8, shows no noise below",
+    ),
     Row("offset-inside-sin", lambda x: (np.sin(x) + 1e6) - 1e6, np.cos, np.array([0.5, -3.0]), "quantised to 1e-10"),
-    Row("argument-1e8", lambda x: np.sin(x - 1e8), lambda x: np.cos(x - 1e8), 1e8 + np.array([0.5, 2.0]), "x has 8 digits after the point"),
+    Row(
+        "argument-1e8",
+        lambda x: np.sin(x - 1e8),
+        lambda x: np.cos(x - 1e8),
+        1e8 + np.array([0.5, 2.0]),
+        "x has 8 digits after the point",
+    ),
 ]
 
 OSCILLATION = [
-    Row(f"sin-of-1e{k}-x", lambda x, w=10.0**k: np.sin(w * x), lambda x, w=10.0**k: w * np.cos(w * x), np.array([0.3, 1.7]), "the default step spans whole periods" if k > 4 else "coarse steps span periods")
+    Row(
+        f"sin-of-1e{k}-x",
+        lambda x, w=10.0**k: np.sin(w * x),
+        lambda x, w=10.0**k: w * np.cos(w * x),
+        np.array([0.3, 1.7]),
+        "the default step spans whole periods" if k > 4 else "coarse steps span periods",
+    )
     for k in (3, 4, 5, 6, 7)
 ] + [
     Row(
@@ -147,7 +255,13 @@ OSCILLATION = [
         np.array([0.3, 1.7]),
         "a ripple too small to see in f, worth 10 % of the slope",
     ),
-    Row("chirp", lambda x: np.sin(1 / x), lambda x: -np.cos(1 / x) / x**2, np.array([0.01, 0.3]), "period shrinks towards 0"),
+    Row(
+        "chirp",
+        lambda x: np.sin(1 / x),
+        lambda x: -np.cos(1 / x) / x**2,
+        np.array([0.01, 0.3]),
+        "period shrinks towards 0",
+    ),
     Row(
         "narrow-peak",
         lambda x: np.exp(-(((x - 0.3) / 1e-5) ** 2)),
@@ -158,11 +272,26 @@ OSCILLATION = [
 ]
 
 QUANTISED = [
-    Row("float32-inside-sin", float32_inside(np.sin), np.cos, np.array([0.5, -3.0]), "noise of 1e-8 in a float64 output"),
-    Row("float32-inside-tanh", float32_inside(np.tanh), lambda x: 1 - np.tanh(x) ** 2, np.array([0.5, -1.0]), "noise of 1e-8"),
+    Row(
+        "float32-inside-sin", float32_inside(np.sin), np.cos, np.array([0.5, -3.0]), "noise of 1e-8 in a float64 output"
+    ),
+    Row(
+        "float32-inside-tanh",
+        float32_inside(np.tanh),
+        lambda x: 1 - np.tanh(x) ** 2,
+        np.array([0.5, -1.0]),
+        "noise of 1e-8",
+    ),
     Row("float32-inside-exp", float32_inside(np.exp), np.exp, np.array([-2.0, 4.0]), "noise in proportion to f"),
     Row("rounded-to-1e-9", lambda x: np.round(np.sin(x), 9), np.cos, np.array([0.5, -3.0]), "printed and read again"),
-    Row("rounded-to-1e-6", lambda x: np.round(np.sin(x), 6), np.cos, np.array([0.5, -3.0]), "a staircase of 1e-6", coarse=True),
+    Row(
+        "rounded-to-1e-6",
+        lambda x: np.round(np.sin(x), 6),
+        np.cos,
+        np.array([0.5, -3.0]),
+        "a staircase of 1e-6",
+        coarse=True,
+    ),
     Row(
         "float16-inside",
         lambda x: np.sin(x).astype(np.float16).astype(np.float64),
@@ -176,11 +305,23 @@ QUANTISED = [
 SCALED = [
     Row("scales-1e-8-to-1e8", lambda x: x**2, lambda x: 2 * x, SCALES, "16 orders of magnitude in one array"),
     Row("scales-cubed", lambda x: x**3, lambda x: 3 * x**2, np.array([1e-4, -1.0, 1e4]), "slopes from 3e-8 to 3e8"),
-    Row("all-1e-7", lambda x: 1e-7 * np.sin(x), lambda x: 1e-7 * np.cos(x), ORDINARY, "an absolute tolerance would hide it"),
+    Row(
+        "all-1e-7",
+        lambda x: 1e-7 * np.sin(x),
+        lambda x: 1e-7 * np.cos(x),
+        ORDINARY,
+        "an absolute tolerance would hide it",
+    ),
     Row("all-1e-20", lambda x: 1e-20 * np.sin(x), lambda x: 1e-20 * np.cos(x), ORDINARY, "the same, further down"),
     Row("all-1e20", lambda x: 1e20 * np.sin(x), lambda x: 1e20 * np.cos(x), ORDINARY, "and further up"),
     Row("tiny-inputs", lambda x: x**2, lambda x: 2 * x, np.array([1e-8, -3e-9]), "steps far larger than x"),
-    Row("one-beside-1e-9", lambda x: x * np.array([1.0, 1e-9]), lambda x: np.array([1.0, 1e-9]), np.array([0.3, 0.7]), "one small gradient beside one large"),
+    Row(
+        "one-beside-1e-9",
+        lambda x: x * np.array([1.0, 1e-9]),
+        lambda x: np.array([1.0, 1e-9]),
+        np.array([0.3, 0.7]),
+        "one small gradient beside one large",
+    ),
 ]
 
 TABLE = [*ELEMENTARY, *SATURATED, *POLES, *OFFSETS, *OSCILLATION, *QUANTISED, *SCALED]

@@ -616,6 +616,19 @@ def test_correct_twin_passes(case):
     assert report.violations == ()
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_float32_backward_that_is_not_finite_is_caught_though_its_float64_twin_is_right(bad):
+    def vjp(g, x):
+        return np.where((x == 2) & (x.dtype == np.float32), x.dtype.type(bad), 2 * x * g)
+
+    x = np.array([0.5, 2.0], np.float32)
+    report = check_vjp(lambda x: x**2, vjp, x)
+    assert report.verdict is Verdict.CONTRACT, str(report)
+    assert [violation.kind for violation in report.violations] == ["finite"]
+    assert f"the gradient of x[1] is {bad}" in report.violations[0]
+    assert check_vjp(lambda x: x**2, lambda g, x: 2 * x * g, x).verdict is Verdict.MATCH
+
+
 def test_every_kind_is_planted():
     assert {case.kind for case in ALL} == {
         "count",

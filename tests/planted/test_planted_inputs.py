@@ -250,7 +250,9 @@ def test_exception_of_a_layer_comes_through_with_a_note():
     assert any("gradcheck: raised by" in note and "backward" in note for note in raised.value.__notes__)
 
 
-@pytest.mark.parametrize("error", [ValueError("shapes do not fit"), KeyError("W"), AssertionError("x > 0"), TypeError("no")])
+@pytest.mark.parametrize(
+    "error", [ValueError("shapes do not fit"), KeyError("W"), AssertionError("x > 0"), TypeError("no")]
+)
 def test_any_exception_keeps_its_type_and_words(error):
     def f(x):
         raise error
@@ -260,7 +262,9 @@ def test_any_exception_keeps_its_type_and_words(error):
     assert raised.value is error
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError(), OverflowError(), FloatingPointError(), ValueError("math domain error")])
+@pytest.mark.parametrize(
+    "error", [ZeroDivisionError(), OverflowError(), FloatingPointError(), ValueError("math domain error")]
+)
 def test_leaving_the_domain_by_an_exception_is_no_crash(error):
     """`math.log(-1e-3)` raises where numpy gives NaN: the step is dropped, as a NaN would be."""
 

@@ -47,7 +47,9 @@ MAKERS = {
     "match-float32": lambda **o: check_vjp(np.sin, lambda g, x: g * np.cos(x), X.astype(np.float32), **o),
     "kink": lambda **o: check_vjp(relu, lambda g, x: g * (x > 0), np.array([0.0, 1.0, -2.0]), **o),
     "inconclusive": lambda **o: check_vjp(np.sqrt, lambda g, x: g * 0.0, np.array([0.0]), **o),
-    "inconclusive-noise": lambda **o: check_vjp(lambda x: np.sin(x) + 1e14 - 1e14, lambda g, x: g * np.cos(x), np.array([0.3, -0.7]), **o),
+    "inconclusive-noise": lambda **o: check_vjp(
+        lambda x: np.sin(x) + 1e14 - 1e14, lambda g, x: g * np.cos(x), np.array([0.3, -0.7]), **o
+    ),
     "mismatch": lambda **o: check_vjp(np.sin, lambda g, x: g * np.cos(x) * (x < 1), X + 0.5, **o),
     "mismatch-fast": lambda **o: check_vjp(np.sin, lambda g, x: g * np.cos(x) * (x < 1), X + 0.5, mode="fast", **o),
     "mismatch-budget": lambda **o: check_grad(lambda x: np.sum(x**2), lambda x: x, X, budget=40, **o),
@@ -61,7 +63,9 @@ ERRORS = {"mismatch": GradientMismatchError, "contract": ContractError, "inconcl
 def everything(report: Report) -> dict:
     """Return all that a report holds but its wall time, down to the last bit of each float."""
     return {
-        f.name: repr(getattr(report, f.name)) for f in dataclasses.fields(report) if f.name not in ("seconds", "reports")
+        f.name: repr(getattr(report, f.name))
+        for f in dataclasses.fields(report)
+        if f.name not in ("seconds", "reports")
     }
 
 
@@ -94,7 +98,9 @@ def test_global_generator_is_neither_used_nor_moved():
 
 
 @pytest.mark.parametrize("name", MAKERS)
-@pytest.mark.parametrize("through", [lambda r: pickle.loads(pickle.dumps(r)), copy.deepcopy], ids=["pickle", "deepcopy"])
+@pytest.mark.parametrize(
+    "through", [lambda r: pickle.loads(pickle.dumps(r)), copy.deepcopy], ids=["pickle", "deepcopy"]
+)
 def test_report_survives(name, through):
     report = MAKERS[name]()
     back = through(report)

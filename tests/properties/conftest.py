@@ -6,12 +6,14 @@ A profile changes neither what is tested nor what is allowed. ``--hypothesis-pro
 
 import os
 
-from hypothesis import settings
+from hypothesis import Phase, settings
 
-# No deadline: how long an example takes is the machine's affair. The blob lets anyone run a failing example again.
-settings.register_profile("random", deadline=None, print_blob=True)
-settings.register_profile("deterministic", deadline=None, print_blob=True, derandomize=True, database=None)
-settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=2000)
+# No deadline: how long an example takes is the machine's affair. The blob lets anyone run a failing example again. The
+# explaining phase lists lines of the checker that ran, slowly and to no one's profit.
+phases = [Phase.explicit, Phase.reuse, Phase.generate, Phase.target, Phase.shrink]
+settings.register_profile("random", deadline=None, print_blob=True, phases=phases)
+settings.register_profile("deterministic", settings.get_profile("random"), derandomize=True, database=None)
+settings.register_profile("thorough", settings.get_profile("random"), max_examples=2000)
 
 
 def pytest_configure(config):

@@ -3,6 +3,7 @@
 And is every case that a port declares (``gradcheck_cases()``) right elsewhere than at its own point? Both are taken
 from the modules, so that a new port or notebook is covered without a line here.
 """
+# ruff: noqa: N803, N806  # X, Y, A and W are matrices
 
 import importlib
 import pkgutil
@@ -21,7 +22,7 @@ from reference_impls import notebooks
 from reference_impls.notebooks import class_based, per_sample_sgd, row_major
 
 ACCUSED = (Verdict.MISMATCH, Verdict.CONTRACT)
-TENTH = settings(max_examples=max(5, settings().max_examples // 10))
+TWICE, TENTH = (settings(max_examples=int(factor * settings().max_examples)) for factor in (2, 0.1))
 
 # ---------------------------------------------------------------------- declared cases at other points
 
@@ -56,7 +57,7 @@ WRONG = {
 OF_PORTS, OF_NOTEBOOKS = declared(reference_impls), declared(notebooks)
 
 
-def redrawn(case, kind, seed):
+def redrawn(case, kind, seed, scale=1.0):
     """Return a case at another point: its floating-point arrays drawn anew, of the same shapes and dtypes.
 
     Numbers that all lie strictly between 0 and 1 are taken for probabilities and stay so.
@@ -69,10 +70,11 @@ def redrawn(case, kind, seed):
         if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
             return value
         probability = ((value > 0) & (value < 1)).all()
-        chosen = PROBABILITIES[seed % len(PROBABILITIES)] if probability and kind not in ORDINARY else kind
-        if probability and kind in ORDINARY:
-            chosen = "probabilities"
-        return sample(value.shape, chosen, seed + 2**16 * next(position), value.dtype)
+        position_seed = seed + 2**16 * next(position)
+        if probability:
+            chosen = "probabilities" if kind in ORDINARY else PROBABILITIES[seed % len(PROBABILITIES)]
+            return sample(value.shape, chosen, position_seed, value.dtype)
+        return (scale * sample(value.shape, kind, position_seed)).astype(value.dtype)
 
     return replace(case, args=tuple(draw(value) for value in case.args))
 
@@ -84,25 +86,26 @@ def only_ordinary(case):
 
 
 def confirm(report):
-    event(str(report.verdict))
     assert report.verdict not in ACCUSED, str(report)
 
 
-@pytest.mark.parametrize("name", OF_PORTS)
-@TENTH
-@given(data=st.data())
+@TWICE
+@given(name=st.sampled_from(sorted(OF_PORTS)), data=st.data())
 def test_port_is_right_at_other_points(name, data):
     case = OF_PORTS[name]
     kind = data.draw(st.sampled_from(("ones", "normal") if only_ordinary(case) else KINDS))
     seed = data.draw(seeds())
-    confirm(redrawn(case, kind, seed).run(seed=seed))
+    report = redrawn(case, kind, seed).run(seed=seed)
+    event(str(report.verdict))
+    confirm(report)
 
 
 @pytest.mark.parametrize("name", sorted(set(OF_NOTEBOOKS) - WRONG))
 @TENTH
-@given(kind=st.sampled_from(("ones", "normal")), seed=seeds())
-def test_right_gradient_of_a_notebook_is_right_at_other_points(name, kind, seed):
-    confirm(redrawn(OF_NOTEBOOKS[name], kind, seed).run(seed=seed))
+@given(seed=seeds())
+def test_right_gradient_of_a_notebook_is_right_at_other_points(name, seed):
+    # half the usual size: the notebooks' own losses are infinite where their sigmoids saturate
+    confirm(redrawn(OF_NOTEBOOKS[name], "normal", seed, scale=0.5).run(seed=seed))
 
 
 def test_every_wrong_gradient_is_a_declared_case():
@@ -121,7 +124,7 @@ def test_redrawing_moves_every_point():
 usual = {"kinds": ORDINARY}
 batches = st.shared(st.integers(1, 8), key="batch")
 shape_of_outputs = st.shared(layer_shapes(min_widths=1, max_widths=1), key="outputs")
-errors = settings(max_examples=max(10, settings().max_examples // 4))
+errors = settings(max_examples=settings().max_examples // 4)
 
 
 def caught(report, verdict):
@@ -155,7 +158,7 @@ def test_hidden_bias_summed_over_the_wrong_axis(X, W1, b1):
 @errors
 @given(arrays(st.tuples(batches, st.just(1)), **usual))
 def test_pre_activation_in_place_of_the_activation(z_2):  # the bug that the closing comment of 000 tells of
-    report = gradcheck.check_vjp(row_major.sigmoid_v, lambda da_2, z_2: row_major.sigmoid_backward(da_2, z_2), z_2)
+    report = gradcheck.check_vjp(row_major.sigmoid_v, row_major.sigmoid_backward, z_2)
     caught(report, Verdict.MISMATCH)
 
 
@@ -209,7 +212,7 @@ def test_redrawn_property_fails_on_a_wrong_twin():
 
     drawn = st.tuples(st.sampled_from(KINDS), seeds())
     kind, _ = find(drawn, fails, settings=settings(database=None, derandomize=True))
-    assert kind == "integers"  # the first with a negative number in it
+    assert kind == "integers"  # the first of the kinds that has a negative number in it
 
 
 @pytest.mark.parametrize("name", sorted(WRONG))
@@ -219,7 +222,7 @@ def test_wrong_gradient_would_not_pass_for_a_right_one(name):
 
 
 def test_corrected_twin_of_each_error_is_confirmed():
-    from reference_impls import class_based as corrected  # noqa: PLC0415  # the namesake of the notebook's module
+    from reference_impls import class_based as corrected  # the namesake of the notebook's module
 
     A, Y = sample((4, 3), "probabilities", 1), np.arange(12).reshape(4, 3) % 2
     confirm(gradcheck.check_vjp(corrected.bce_loss, corrected.bce_loss_backward, A, Y))
