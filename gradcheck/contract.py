@@ -25,11 +25,14 @@ class Findings:
         What is only unwise.
     result : dict of str to ndarray
         The derivative at the point as arrays; empty where the contract is broken.
+    misshapen : dict of str to ndarray
+        Those whose shape is wrong, as they came.
     """
 
     violations: list[Violation] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     result: Named = field(default_factory=dict)
+    misshapen: Named = field(default_factory=dict)
 
     def violate(self, kind: str, name: str, text: str) -> None:
         """Add a broken clause."""
@@ -104,6 +107,7 @@ def _arrays(result: Mapping[str, Any], expected: Named, found: Findings, layer: 
             found.violate("dtype", name, text)
         elif array.shape != like.shape:
             advice = shape_advice(array.shape, like.shape)
+            found.misshapen[name] = array
             found.violate("shape", name, f"{label} has shape {array.shape}, {name} has {like.shape}: {advice}")
         else:
             if array.dtype.itemsize < like.dtype.itemsize:
@@ -137,7 +141,7 @@ def shape_advice(got: tuple[int, ...], wanted: tuple[int, ...]) -> str:
             return f"the sum over axis {axes[0] if len(axes) == 1 else tuple(axes)} is missing"
     squeezed = tuple(n for n in wanted if n != 1)
     if tuple(n for n in got if n != 1) == squeezed:
-        return "the same entries in another shape: keepdims=True or reshape"
+        return "as many entries in another shape (keepdims=True, or reshape)"
     if len(got) > 1 and got == wanted[::-1]:
         return "it is transposed"
     if len(got) == len(wanted) and sorted(got) == sorted(wanted):

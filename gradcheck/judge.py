@@ -202,7 +202,8 @@ class Judge:
         comparison = self._comparison(doubt.entry, estimate)
         if not tells(self.point, doubt.entry, bound, self.rtol):
             return self._too_vague(comparison, known_to)
-        return replace(comparison, reason=f"known to {known_to:.2g}{others}" if others else "")
+        limit = 2 * allowed(comparison.analytic, comparison.analytic, known_to, self.rtol)
+        return replace(comparison, limit=limit, reason=f"known to {known_to:.2g}{others}" if others else "")
 
     # ------------------------------------------------------------------ verdicts
 
@@ -211,7 +212,10 @@ class Judge:
         analytic = self.point.analytic(entry)
         bar = estimate.error_bar + 0.5 * (estimate.high - estimate.low)
         limit = allowed(analytic, estimate.value, bar, self.rtol)
-        return Comparison(name, index, analytic, estimate.value, bar, limit, estimate.step, Verdict.MATCH)
+        # an error must exceed what is allowed twice: its own part of the tolerance, and the numerical value's
+        return Comparison(
+            name, index, analytic, estimate.value, bar, limit, estimate.step, Verdict.MATCH, limit=2 * limit
+        )
 
     def _compare(self, entry: Entry, settled: Settled) -> Comparison:
         """Turn an estimate into a verdict on one entry."""
@@ -266,7 +270,7 @@ class Judge:
         margin = 1e-3 * jump + allowed(result.analytic, 0.0, estimate.error_bar, self.rtol)
         if low - margin <= result.analytic <= high + margin:
             bar = 0.5 * (high - low) + margin
-            hull = replace(result, numerical=0.5 * (low + high), error_bar=bar, allowed=bar)
+            hull = replace(result, numerical=0.5 * (low + high), error_bar=bar, allowed=bar, limit=2 * bar)
             return self._kink(hull, f"several kinks meet; slopes nearby {low:.6g} to {high:.6g}")
         if slopes.distinct <= 2:  # one kink: its two slopes are all there is
             return wrong

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -81,6 +82,7 @@ def compare_low(
         relative = rtol or default_rtol([low[name].dtype, layer.primals[name].dtype])
         limit = relative * np.maximum(np.abs(coarse), np.abs(fine))
         if np.all(np.abs(coarse - fine) <= limit):
+            tally.comparisons = [_limited(c, 2 * limit) for c in tally.comparisons]
             continue
         if spread is None:
             spread = _spread(evaluator, again, low)
@@ -107,7 +109,16 @@ def compare_low(
             if place not in failing
         ]
         replaced = {c.index for c in found}
-        tally.comparisons = found + [c for c in tally.comparisons if c.index not in replaced]
+        others = (c for c in tally.comparisons if c.index not in replaced)
+        tally.comparisons = found + [_limited(c, 2 * (limit + rounding)) for c in others]
+
+
+def _limited(comparison: Comparison, limits: Array) -> Comparison:
+    """Return a comparison that says what the low precision would have let pass."""
+    if not comparison.verdict.ok:
+        return comparison
+    limit = float(limits[comparison.index] if comparison.index is not None else limits.max(initial=0.0))
+    return replace(comparison, limit=max(limit, comparison.limit))
 
 
 def _spread(evaluator: Evaluator, again: Callable[[], Named], low: Named) -> Named:

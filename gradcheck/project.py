@@ -162,7 +162,9 @@ def _project(point: Point, direction: Named, rtol: float) -> Comparison:
     reason = "" if good else _UNEXPLAINED
     verdict = Verdict.MATCH if good else Verdict.INCONCLUSIVE
     shown = limit if math.isfinite(limit) else math.inf
-    return Comparison(", ".join(direction), None, expected, value, bar, shown, step, verdict, reason)
+    smallest = min(float(np.min(np.abs(array[array != 0]), initial=np.inf)) for array in direction.values())
+    limit = 2 * shown / smallest
+    return Comparison(", ".join(direction), None, expected, value, bar, shown, step, verdict, reason, limit)
 
 
 def _disagrees(point: Point, direction: Named, rtol: float) -> bool:

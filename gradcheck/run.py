@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gradcheck.contract import examine
+from gradcheck.contract import Findings, examine
 from gradcheck.errors import ArgumentError
 from gradcheck.evaluate import BudgetSpent, Evaluator, Pass, Vector
 from gradcheck.joint import judge_jointly
@@ -22,6 +22,7 @@ from gradcheck.report import Report, Verdict, Violation
 from gradcheck.summarise import summarise
 from gradcheck.tolerance import default_rtol
 
+_LOOKED_INTO = 16  # entries of a misshapen gradient that are compared, to say more about it
 FULL_UP_TO = 10_000
 """``mode="auto"`` probes every entry of primals with at most so many entries in all, and projects larger ones."""
 
@@ -89,6 +90,8 @@ def _examine_and_compare(layer: Layer, options: Options, evaluator: Evaluator) -
     except BrokenContract as broken:
         violation = Violation(broken.text, broken.kind)
         return Report(layer.name, Verdict.CONTRACT, violations=(violation,))
+    if found.violations and found.misshapen and layer.mode == "vjp":
+        _look_into_shapes(layer, evaluator, first, cotangents, found, rng)
     if found.violations:
         return Report(
             layer.name, Verdict.CONTRACT, violations=tuple(found.violations), notes=tuple(dict.fromkeys(found.notes))
@@ -126,6 +129,41 @@ def _cotangents(layer: Layer, outputs: Named, rng: np.random.Generator) -> Named
     if not layer.cotangent:
         return {name: np.ones(array.shape, array.dtype) for name, array in outputs.items()}
     return {name: _signed_like(rng, array) for name, array in outputs.items()}
+
+
+def _look_into_shapes(
+    layer: Layer, evaluator: Evaluator, first: Pass, cotangents: Named, found: Findings, rng: np.random.Generator
+) -> None:
+    """Say of gradients that only need a reshape whether their values are right: the shape may be the least of it."""
+    fitting = {
+        name: array.reshape(layer.primals[name].shape).astype(np.float64)
+        for name, array in found.misshapen.items()
+        if array.size == layer.primals[name].size
+        and 0 < array.size <= FULL_UP_TO
+        and not (array.ndim > 1 and array.shape == layer.primals[name].shape[::-1])
+    }
+    for name, gradient in fitting.items():
+        point = Point(
+            evaluator,
+            evaluator.flatten(first.outputs),
+            _output_eps(evaluator, first.outputs),
+            evaluator.flatten(cotangents),
+            {name: gradient},
+            lambda name=name, gradient=gradient: {name: gradient},  # type: ignore[misc]  # mypy has no defaults of lambdas
+            rng,
+        )
+        entries = [(name, index) for index in np.ndindex(gradient.shape)][:_LOOKED_INTO]
+        rtol = default_rtol([found.misshapen[name].dtype, layer.primals[name].dtype])
+        verdicts = {c.verdict for c in Judge(point, rtol, allow_kinks=True).entries(entries).comparisons}
+        if Verdict.MISMATCH in verdicts:
+            text = "; even reshaped its values are wrong: is the sum over the wrong axis?"
+        elif verdicts and Verdict.worst(verdicts).ok:
+            text = "; reshaped, its values are right"
+        else:
+            continue
+        found.violations = [
+            Violation(v + text, v.kind, v.name) if (v.kind, v.name) == ("shape", name) else v for v in found.violations
+        ]
 
 
 def _compare(

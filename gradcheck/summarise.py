@@ -88,8 +88,4 @@ def _summary(name: str, shape: tuple[int, ...], tally: Tally) -> Summary:
 
 def _detection_limit(comparisons: list[Comparison]) -> float:
     """Return the smallest error of a single entry that would have been seen, whichever entry it is in."""
-    judged = [c for c in comparisons if c.verdict in (Verdict.MATCH, Verdict.KINK)]
-    if not judged:
-        return math.inf
-    # an error must exceed what was allowed twice: once for its own part of the tolerance, once for the numerical value
-    return max(2 * c.allowed if c.index is not None else 4 * c.allowed for c in judged)
+    return max((c.limit for c in comparisons if c.verdict.ok), default=math.inf)

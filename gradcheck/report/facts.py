@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 import os
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from gradcheck.errors import CheckFailedError, ContractError, GradientMismatchError, InconclusiveError
 
 
-class Verdict(str, enum.Enum):
+class Verdict(enum.StrEnum):
     """The answer of a check. Each value equals its own lower-case name: ``Verdict.MATCH == "match"``."""
 
     MATCH = "match"
@@ -23,8 +24,6 @@ class Verdict(str, enum.Enum):
     """The analytic value lies outside the error bar."""
     CONTRACT = "contract"
     """The backward pass broke its contract before any number was compared."""
-
-    __str__ = str.__str__
 
     @property
     def ok(self) -> bool:
@@ -64,6 +63,9 @@ class Comparison:
         MATCH, KINK, INCONCLUSIVE or MISMATCH.
     reason : str
         Why, where the verdict alone does not say it (KINK, INCONCLUSIVE); else empty.
+    limit : float
+        The smallest error of the entry that would have been seen; smaller than `allowed` suggests where the entry was
+        judged together with others.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Comparison:
     step: float
     verdict: Verdict
     reason: str = ""
+    limit: float = float("inf")
 
     @property
     def error(self) -> float:
@@ -87,7 +90,7 @@ class Comparison:
         if self.error == 0.0:
             return 0.0
         ratio = self.error / self.allowed if self.allowed > 0.0 else float("inf")
-        return ratio if ratio == ratio else float("inf")
+        return float("inf") if math.isnan(ratio) else ratio
 
     @property
     def entry(self) -> str:
@@ -234,7 +237,7 @@ class Report:
 
     def __str__(self) -> str:
         """Return the report as text, worst entries first."""
-        from gradcheck.report.text import render  # noqa: PLC0415  # facts must load without their renderers
+        from gradcheck.report.text import render  # facts must load without their renderers
 
         return render(self)
 
@@ -257,7 +260,7 @@ class Report:
 
     def to_json(self) -> str:
         """Return the report as JSON text: plain data, numbers that are not finite as strings."""
-        from gradcheck.report.json import render  # noqa: PLC0415  # facts must load without their renderers
+        from gradcheck.report.json import render  # facts must load without their renderers
 
         return render(self)
 
@@ -274,6 +277,6 @@ class Report:
         MissingDependencyError
             If jinja2 is not installed (``pip install "gradcheck[report]"``).
         """
-        from gradcheck.report.html import write  # noqa: PLC0415  # jinja2 is an extra
+        from gradcheck.report.html import write  # jinja2 is an extra
 
         write(self, path)

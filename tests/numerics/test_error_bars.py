@@ -78,7 +78,7 @@ FUNCTIONS = {
     ),
     "two-scales": (lambda x: x + 1e-3 * np.sin(300 * x), lambda x: 1 + 0.3 * np.cos(300 * x), ordinary),
 }
-PAIRS = 100
+PAIRS = 90
 
 
 def measured(f, x):

@@ -220,6 +220,7 @@ OFFSETS = [
         lambda x: np.ones_like(x),
         np.array([0.5, -3.0]),
         "last bit worth 0.002, no curvature",
+        coarse=True,
     ),
     Row(
         "offset-inside",

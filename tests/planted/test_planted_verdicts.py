@@ -63,9 +63,17 @@ def stand_for(value: float) -> Callable[..., Any]:
     return lambda x: np.where(x == 0, value, (x > 0) * 1.0)
 
 
-def grainy(x):
-    """Sine, rounded to steps of 1/64: too coarse for its derivative to be known to a tenth."""
-    return np.sin(x) + 1e14 - 1e14
+def hashed(x):
+    """Return noise in [-0.5, 0.5) that knows nothing of its neighbours: the bits of x, stirred."""
+    bits = np.ascontiguousarray(x, np.float64).view(np.uint64)
+    for shift in (33, 29, 32):
+        bits = (bits ^ (bits >> np.uint64(shift))) * np.uint64(0x9E3779B97F4A7C15)
+    return (bits >> np.uint64(11)).astype(np.float64) / 2.0**53 - 0.5
+
+
+def noisy(x):
+    """Sine, measured by an instrument with noise of 2 %: its derivative is not known to a tenth."""
+    return np.sin(x) + 0.02 * hashed(x)
 
 
 def invalid_below(x):
@@ -115,7 +123,7 @@ CASES = [
         Verdict.MISMATCH,
         "1 of 6 entries of x differs",
     ),
-    Planted("inconclusive-noise", grainy, np.cos, np.array([0.3, -0.7]), Verdict.INCONCLUSIVE, "known to"),
+    Planted("inconclusive-noise", noisy, np.cos, np.array([0.3, -0.7]), Verdict.INCONCLUSIVE, "known to"),
     Planted(
         "inconclusive-edge-of-the-domain",
         invalid_below,
@@ -229,7 +237,7 @@ def test_budget_that_suffices_changes_nothing(kind):
 @pytest.mark.parametrize("mode", ["auto", "full", "fast"])
 @pytest.mark.parametrize("factor", [1.001, -1.0, 0.0, 2.0])
 def test_one_wrong_entry_is_found_in_every_mode(mode, factor):
-    x = np.random.default_rng(0).normal(size=(20, 30))
+    x = np.random.default_rng(0).normal(size=(10, 15))
 
     def slope(x):
         gradient = np.cos(x)
@@ -294,14 +302,6 @@ def test_nothing_judged_is_not_ok(slope):
     report = by_vjp(lambda x: x + 1e30, lambda x: np.full(x.shape, slope), np.array([0.5]))
     assert not report.ok
     assert slope != 1.0 or report.verdict is Verdict.INCONCLUSIVE
-
-
-def hashed(x):
-    """Return noise in [-0.5, 0.5) that knows nothing of its neighbours: the bits of x, stirred."""
-    bits = np.ascontiguousarray(x, np.float64).view(np.uint64)
-    for shift in (33, 29, 32):
-        bits = (bits ^ (bits >> np.uint64(shift))) * np.uint64(0x9E3779B97F4A7C15)
-    return (bits >> np.uint64(11)).astype(np.float64) / 2.0**53 - 0.5
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np  # noqa: F401  # loaded before any run, since numpy cannot be loaded twice in a process
 import pytest
+
+import gradcheck.check
+import gradcheck.discover
+import gradcheck.report.html  # noqa: F401  # the same
 
 LAYERS = """
     import numpy as np
@@ -35,9 +40,15 @@ TESTS = """
 
 @pytest.fixture
 def project(pytester, monkeypatch):
-    """Return a pytester whose folder holds the layers and their tests; each run is a process of its own."""
+    """Return a pytester whose folder holds the layers and their tests.
+
+    Its runs share this process, for speed, unless asked otherwise (``runpytest_subprocess``).
+    """
     # The run inside must not take on the settings of the run outside.
     for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "CI"):
         monkeypatch.delenv(name, raising=False)
+    # Nor load what else is installed: that takes most of the time.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTEST_PLUGINS", "gradcheck.pytest_plugin,xdist.plugin")
     pytester.makepyfile(layers=LAYERS, test_layers=TESTS)
     return pytester

@@ -8,7 +8,7 @@ import pytest
 
 
 def test_right_passes_and_wrong_fails_with_the_whole_message(project):
-    result = project.runpytest_subprocess()
+    result = project.runpytest()
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
         [
@@ -20,7 +20,7 @@ def test_right_passes_and_wrong_fails_with_the_whole_message(project):
 
 
 def test_traceback_shows_the_test_and_nothing_of_gradcheck(project):
-    output = str(project.runpytest_subprocess().stdout)
+    output = str(project.runpytest().stdout)
     assert "gradchecker.vjp(sigmoid, sigmoid_backward, Z)" in output
     assert "raise_on_failure" not in output
     assert "_pytest_fixture.py" not in output
@@ -55,7 +55,7 @@ def test_every_check_is_on_the_fixture(project):
             assert all(isinstance(report, gradcheck.Report) and report.ok for report in reports)
         """
     )
-    result = project.runpytest_subprocess("test_every_check_is_on_the_fixture.py")
+    result = project.runpytest("test_every_check_is_on_the_fixture.py")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["4 checks of 5 gradients: 4 match; * forward calls"])
 
@@ -80,7 +80,7 @@ def test_each_failure_is_raised_by_its_name(project, check, error):
             {check}
         """
     )
-    result = project.runpytest_subprocess("test_it.py")
+    result = project.runpytest("test_it.py")
     result.assert_outcomes(failed=1)
     assert error in str(result.stdout)
 
@@ -95,7 +95,7 @@ def test_exceptions_of_the_users_code_pass_through(project):
             gradchecker.vjp(f, lambda g, x: g, [1.0])
         """
     )
-    result = project.runpytest_subprocess("test_it.py")
+    result = project.runpytest("test_it.py")
     result.assert_outcomes(failed=1)
     assert "ZeroDivisionError: in the user's forward" in str(result.stdout)
 
@@ -105,18 +105,18 @@ def seeds(output):
 
 
 def test_seed_is_the_tests_own_whichever_others_run(project):
-    all_of_them = seeds(project.runpytest_subprocess().stdout)
-    alone = seeds(project.runpytest_subprocess("test_layers.py::test_sigmoid").stdout)
-    again = seeds(project.runpytest_subprocess("test_layers.py::test_sigmoid", "--gradcheck-seed=0").stdout)
-    other = seeds(project.runpytest_subprocess("test_layers.py::test_sigmoid", "--gradcheck-seed=1").stdout)
+    all_of_them = seeds(project.runpytest().stdout)
+    alone = seeds(project.runpytest("test_layers.py::test_sigmoid").stdout)
+    again = seeds(project.runpytest("test_layers.py::test_sigmoid", "--gradcheck-seed=0").stdout)
+    other = seeds(project.runpytest("test_layers.py::test_sigmoid", "--gradcheck-seed=1").stdout)
     assert all_of_them == alone == again
     assert len(alone) == 1
     assert other != alone
 
 
 def test_header_shows_the_seed(project):
-    project.runpytest_subprocess().stdout.fnmatch_lines(["gradcheck: seed 0"])
-    project.runpytest_subprocess("--gradcheck-seed=42").stdout.fnmatch_lines(["gradcheck: seed 42"])
+    project.runpytest().stdout.fnmatch_lines(["gradcheck: seed 0"])
+    project.runpytest("--gradcheck-seed=42").stdout.fnmatch_lines(["gradcheck: seed 42"])
 
 
 def test_checks_made_by_a_fixture_are_recorded_too(project):
@@ -133,4 +133,4 @@ def test_checks_made_by_a_fixture_are_recorded_too(project):
             pass
         """
     )
-    project.runpytest_subprocess("test_it.py").stdout.fnmatch_lines(["1 check of 1 gradients: 1 match; *"])
+    project.runpytest("test_it.py").stdout.fnmatch_lines(["1 check of 1 gradients: 1 match; *"])

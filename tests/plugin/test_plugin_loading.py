@@ -22,7 +22,7 @@ def test_loading_the_plugin_loads_neither_numpy_nor_the_checks():
     assert not loaded & {"numpy", "rich", "jinja2", "gradcheck.check", "gradcheck.report", "gradcheck.layer"}
 
 
-def test_a_run_without_checks_loads_none_of_it(project):
+def test_a_run_without_checks_loads_none_of_it(project, monkeypatch):
     project.makepyfile(
         test_it="""
         import sys
@@ -32,13 +32,20 @@ def test_a_run_without_checks_loads_none_of_it(project):
             assert not {"numpy", "gradcheck.check", "gradcheck.report"} & set(sys.modules)
         """
     )
-    # Other plugins may load numpy themselves: only this one and pytest's own are let in.
-    project.monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    project.runpytest_subprocess("-p", "gradcheck.pytest_plugin", "test_it.py").assert_outcomes(passed=1)
+    monkeypatch.setenv("PYTEST_PLUGINS", "gradcheck.pytest_plugin")
+    project.runpytest_subprocess("test_it.py").assert_outcomes(passed=1)
 
 
-def test_plugin_works_without_xdist(project):
-    project.monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    result = project.runpytest_subprocess("-p", "gradcheck.pytest_plugin", "--gradcheck-report=found.json")
+def test_plugin_is_found_by_its_entry_point(project, monkeypatch):
+    monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    monkeypatch.delenv("PYTEST_PLUGINS")
+    result = project.runpytest_subprocess()
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["plugins: *gradcheck-*"])
+
+
+def test_plugin_works_without_xdist(project, monkeypatch):
+    monkeypatch.setenv("PYTEST_PLUGINS", "gradcheck.pytest_plugin")
+    result = project.runpytest("--gradcheck-report=found.json")
     result.assert_outcomes(passed=1, failed=1)
     assert (project.path / "found.json").exists()

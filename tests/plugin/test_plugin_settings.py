@@ -18,7 +18,7 @@ SHOW = """
 def shown(project, *arguments, marker="", call="", ini=""):
     project.makepyfile(test_it=SHOW.format(marker=marker, call=call))
     project.makeini(f"[pytest]\n{ini}")
-    result = project.runpytest_subprocess("-s", "test_it.py", *arguments)
+    result = project.runpytest("-s", "test_it.py", *arguments)
     result.assert_outcomes(passed=1)
     (line,) = [line for line in result.outlines if "MODE" in line]
     words = line[line.index("MODE") :].split()
@@ -76,7 +76,7 @@ def test_closest_marker_wins_and_the_others_fill_in(project):
                 assert (report.seed, report.mode) == (2, "fast")
         """
     )
-    project.runpytest_subprocess("test_it.py").assert_outcomes(passed=1)
+    project.runpytest("test_it.py").assert_outcomes(passed=1)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_closest_marker_wins_and_the_others_fill_in(project):
 )
 def test_mistakes_in_the_marker_fail_the_test_by_name(project, marker, message):
     project.makepyfile(test_it=SHOW.format(marker=f"@pytest.mark.{marker}", call=""))
-    result = project.runpytest_subprocess("test_it.py")
+    result = project.runpytest("test_it.py")
     assert result.ret == 1
     result.stdout.fnmatch_lines([f"*{message}"])
 
@@ -114,11 +114,11 @@ def test_mistakes_in_the_marker_fail_the_test_by_name(project, marker, message):
 )
 def test_mistakes_in_options_end_the_run_before_any_test(project, arguments, ini, message):
     project.makeini(f"[pytest]\n{ini}")
-    result = project.runpytest_subprocess(*arguments)
+    result = project.runpytest(*arguments)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([message])
 
 
 def test_marker_is_registered(project):
-    project.runpytest_subprocess("--markers").stdout.fnmatch_lines(["@pytest.mark.gradcheck(rtol=None, *"])
-    project.runpytest_subprocess("--strict-markers", "test_layers.py::test_relu").assert_outcomes(passed=1)
+    project.runpytest("--markers").stdout.fnmatch_lines(["@pytest.mark.gradcheck(rtol=None, *"])
+    project.runpytest("--strict-markers", "test_layers.py::test_relu").assert_outcomes(passed=1)

@@ -17,6 +17,7 @@ settings.register_profile("thorough", settings.get_profile("random"), max_exampl
 
 
 def pytest_configure(config):
+    """Load the profile before the tests are imported; they take their number of examples from it."""
     if config.getoption("--hypothesis-profile", default=None):
         return
     usual = "deterministic" if os.environ.get("CI") else "random"

@@ -3,7 +3,6 @@
 Layer by layer (`PASSES`: one row for each backward function and class) and end to end (`Network`). A right gradient
 may be called INCONCLUSIVE where no difference can tell, and never wrong.
 """
-# ruff: noqa: N803, N806  # X, Y, A and W are matrices
 
 import importlib
 import inspect
@@ -23,8 +22,8 @@ from gradcheck import Case, Verdict
 from gradcheck.strategies import KINDS, ORDINARY, PROBABILITIES, layer_shapes, sample, seeds
 
 ACCUSED = (Verdict.MISMATCH, Verdict.CONTRACT)
-quarter = settings(max_examples=settings().max_examples // 4)
-"""There are many passes, so each gets a quarter of the profile's examples."""
+LAYERS, NETWORKS, IN_FLOAT32 = (settings(max_examples=int(part * settings().max_examples)) for part in (0.2, 0.1, 0.06))
+"""There are many passes, so each gets a part of the profile's examples."""
 
 PORTS = {
     info.name: importlib.import_module(f"reference_impls.{info.name}")
@@ -300,7 +299,7 @@ def confirm(case, seed):
 
 
 @pytest.mark.parametrize("name", ROWS)
-@quarter
+@LAYERS
 @given(data=st.data())
 def test_layer_by_layer(name, data):
     point = data.draw(points_of(name))
@@ -308,14 +307,14 @@ def test_layer_by_layer(name, data):
 
 
 @pytest.mark.parametrize("port", PORTS)
-@quarter
+@NETWORKS
 @given(point=points(max_widths=4))
 def test_end_to_end(port, point):
     event(str(confirm(network_case(port, point), point.seed).verdict))
 
 
 @pytest.mark.parametrize("port", PORTS)
-@quarter
+@IN_FLOAT32
 @given(point=points(ORDINARY, ORDINARY, max_widths=4))
 def test_end_to_end_in_float32(port, point):
     event(str(confirm(network_case(port, point, np.float32), point.seed).verdict))

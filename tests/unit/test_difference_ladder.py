@@ -1,6 +1,7 @@
 """gradcheck.difference: levels, the ladder of steps, and the choice of the best level with its bar."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -119,7 +120,7 @@ def test_steps_go_down_by_half_decades_to_what_rounding_allows(x):
     assert ladder == sorted(ladder, reverse=True)
     assert 0.5 * ray.scale <= ladder[0] <= 2 * ray.scale
     assert ladder[-1] >= 4 * ray.spacing
-    leaps = [a / b for a, b in zip(ladder, ladder[1:], strict=False) if not 1.9 < a / b < 4.1]
+    leaps = [a / b for a, b in pairwise(ladder) if not 1.9 < a / b < 4.1]
     assert len(leaps) <= (0 < abs(x) < 1e-3)  # from the ladder on the scale of 1 to the one on the entry's own
     assert all(math.frexp(step)[0] == 0.5 for step in ladder)
     if x == 1e-8:
