@@ -283,6 +283,8 @@ def _accumulates(one: Array, two: Array | None, three: Array | None) -> bool:
     if two is None or three is None:
         return False
     first, second = two - one, three - two
+    if not (np.isfinite(first).all() and np.isfinite(second).all()):
+        return False
     return bool(np.any(first != 0)) and bool(
         np.allclose(first, second, rtol=1e-3, atol=1e-3 * float(np.abs(first).max()))
     )

@@ -150,6 +150,8 @@ class Estimate:
         At a kink, the one-sided slopes in order; elsewhere both are `value`.
     kinked : bool
         The one-sided slopes differ as far down as can be seen.
+    closest : float
+        The finest step over which they are still seen to differ: how near to the point the kink is known to be.
     reason : str
         Why nothing can be said, where that is so.
     """
@@ -161,6 +163,7 @@ class Estimate:
     high: float
     kinked: bool = False
     reason: str = ""
+    closest: float = 0.0
 
     @classmethod
     def smooth(cls, value: float, error_bar: float, step: float) -> Estimate:

@@ -261,7 +261,7 @@ class Judge:
         wrong = replace(result, verdict=Verdict.MISMATCH, reason="outside the one-sided slopes of a kink")
         jump = estimate.high - estimate.low
         vague = replace(result, verdict=Verdict.INCONCLUSIVE, reason=_MANY_KINKS)
-        if estimate.step > _CLOSE * self.point.reach(entry):
+        if estimate.closest > _CLOSE * self.point.reach(entry):
             return vague  # noise hides where between these steps and the point the kinks lie
         slopes = slopes_nearby(self.point, entry, jump)
         if slopes.wrong or not slopes.values:

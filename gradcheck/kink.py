@@ -46,8 +46,11 @@ def judge(levels: list[Level]) -> Estimate:
     for factor in _INFLATIONS:
         estimate, lawful = _judge([replace(level, noise=level.noise * factor) for level in usable])
         first = first or estimate
-        if lawful or not usable:
+        if not usable:
             return estimate
+        if lawful:
+            worthless = factor > 1 and estimate.error_bar > abs(usable[0].central)
+            return first if worthless else estimate
     return first or best(usable)
 
 
@@ -55,6 +58,9 @@ def _judge(usable: list[Level]) -> tuple[Estimate, bool]:
     """Judge with the noise as given; tell whether the levels followed a law."""
     sharp = [k for k in range(len(usable) - 1) if persists(usable[k], usable[k + 1])]
     if not sharp:
+        growth = _growth(usable)
+        if growth is not None:
+            return Estimate.none(_singular(growth), usable[-1]), True
         estimate = best(usable)
         return estimate, not estimate.reason
     finest = sharp[-1] + 1
@@ -68,9 +74,7 @@ def _judge(usable: list[Level]) -> tuple[Estimate, bool]:
     signs = {usable[k].jump > 0 for k in [*run, finest]}
     lawful = len(run) > 1 and len(signs) == 1 and max(powers) - min(powers) < _STEADY
     if min(powers) < INFINITE_BELOW:
-        jumps = powers[-1] < JUMPS_BELOW
-        reason = "f jumps at the point" if jumps else "the slope of f is infinite at the point"
-        return Estimate.none(reason, usable[finest]), lawful
+        return Estimate.none(_singular(powers[-1]), usable[finest]), lawful
     return _interval(usable[_run_ending_at(sharp)[0] : finest + 1]), lawful
 
 
@@ -87,6 +91,26 @@ def rough(levels: list[Level], estimate: Estimate, analytic: float) -> Estimate 
         if settled and coarse.step > estimate.step and abs(coarse.value - analytic) < _SETTLED * gap:
             return coarse
     return None
+
+
+def _singular(power: float) -> str:
+    return "f jumps at the point" if power < JUMPS_BELOW else "the slope of f is infinite at the point"
+
+
+def _growth(levels: list[Level]) -> float | None:
+    """Return p < 0 where the slopes themselves grow like h**p at the finest steps; None where they do not.
+
+    So they do at a jump whose value at the point lies half-way, sign(0) = 0, and the one-sided slopes do not differ.
+    """
+    finest = levels[-_EVIDENCE:]
+    if len(finest) < _EVIDENCE or any(abs(level.central) <= 2 * level.noise for level in finest):
+        return None
+    powers = [
+        math.log(abs(fine.central / coarse.central)) / math.log(fine.step / coarse.step)
+        for coarse, fine in pairwise(finest)
+    ]
+    lawful = max(powers) < INFINITE_BELOW and max(powers) - min(powers) < _STEADY
+    return powers[-1] if lawful else None
 
 
 def nearby_jump(levels: list[Level], estimate: Estimate, gap: float) -> float:
@@ -152,7 +176,9 @@ def _interval(levels: list[Level]) -> Estimate:
     forward, forward_bar, step = _limit([(level.forward, 2 * level.noise, level.step) for level in levels])
     backward, backward_bar, _ = _limit([(level.backward, 2 * level.noise, level.step) for level in levels])
     low, high = min(forward, backward), max(forward, backward)
-    return Estimate(0.5 * (low + high), max(forward_bar, backward_bar), step, low, high, kinked=True)
+    return Estimate(
+        0.5 * (low + high), max(forward_bar, backward_bar), step, low, high, kinked=True, closest=levels[-1].step
+    )
 
 
 def _limit(slopes: list[tuple[float, float, float]]) -> tuple[float, float, float]:

@@ -109,9 +109,7 @@ def measure(
                 if order in ORDERS:
                     gamma = math.factorial(order) ** 2 / math.factorial(2 * order)
                     levels.append(np.sqrt(gamma * np.mean(differences**2, axis=0)))
-            # Curvature would make the orders differ: the smallest is the least contaminated. Where only a jump
-            # or two was met (a quantum), all orders see it.
-            noise = np.minimum.reduce(levels)
+            noise = np.sqrt(np.mean(np.square(levels), axis=0))
             rounded = _staircase(first) & (noise <= _COARSEST * np.abs(table).max(axis=0))
             noise = np.where(still & ~rounded, 0.0, noise)
         still = inside & (moved == 0)

@@ -81,7 +81,8 @@ def compare_low(
         coarse, fine = low[name].astype(np.float64), high[name]
         relative = rtol or default_rtol([low[name].dtype, layer.primals[name].dtype])
         limit = relative * np.maximum(np.abs(coarse), np.abs(fine))
-        if np.all(np.abs(coarse - fine) <= limit):
+        finite = np.isfinite(coarse) & np.isfinite(fine)
+        if np.all(finite & (np.abs(coarse - fine) <= limit)):
             tally.comparisons = [_limited(c, 2 * limit) for c in tally.comparisons]
             continue
         if spread is None:
@@ -90,7 +91,7 @@ def compare_low(
         tiny = float(np.finfo(low[name].dtype).tiny)
         typical = float(np.sqrt(np.mean(spread[name] ** 2)))  # for entries that by chance did not move
         rounding = np.minimum(8 * spread[name] + 4 * typical, math.sqrt(eps) * largest) + _UNDERFLOW * tiny
-        wrong = ~(np.abs(coarse - fine) <= limit + rounding)
+        wrong = ~(finite & (np.abs(coarse - fine) <= limit + rounding))
         failing = {c.index for c in tally.comparisons if c.verdict is Verdict.MISMATCH}
         places = [tuple(int(i) for i in place) for place in np.argwhere(wrong)]
         found = [

@@ -50,9 +50,11 @@ def fast(judge: Judge, name: str) -> Tally:
     gradient = point.gradient[name]
     whole = signed(point.rng, gradient.shape) * np.maximum(1.0, np.abs(point.evaluator.point[name]))
     try:
-        for block in _blocks(np.abs(whole * gradient)):
+        shares = np.abs(whole * gradient)
+        largest = float(np.max(shares, initial=0.0))
+        for block in _blocks(shares):
             direction = np.where(block, whole, 0.0)
-            total = _project(point, {name: direction}, judge.rtol)
+            total = _project(point, {name: direction}, judge.rtol, largest)
             if total.verdict is Verdict.MATCH:
                 tally.comparisons.append(total)
                 tally.judged += int(block.sum())
@@ -141,8 +143,11 @@ def _moved_off(point: Point) -> Iterator[bool]:
             evaluator.point[name][...] = array
 
 
-def _project(point: Point, direction: Named, rtol: float) -> Comparison:
-    """Compare along one direction; MATCH or, accusing nobody, INCONCLUSIVE."""
+def _project(point: Point, direction: Named, rtol: float, scale: float = 0.0) -> Comparison:
+    """Compare along one direction; MATCH or, accusing nobody, INCONCLUSIVE.
+
+    `scale` is the largest share of any entry of the array: beside it a block may be practically zero.
+    """
     expected = point.directional(direction)
     largest = _largest(point, direction)
     differences, ray = point.along(direction)
@@ -158,7 +163,8 @@ def _project(point: Point, direction: Named, rtol: float) -> Comparison:
         value, bar, step, kinked = estimate.value, estimate.error_bar, estimate.step, estimate.kinked
         limit = rtol * largest + bar
     null = largest == 0 and bar <= 1e-9 * max(point.size, steepest)
-    good = not kinked and abs(expected - value) <= limit and (bar <= _MEANINGFUL * largest or null)
+    known = bar <= max(_MEANINGFUL * largest, rtol * scale) or null
+    good = not kinked and abs(expected - value) <= limit and known
     reason = "" if good else _UNEXPLAINED
     verdict = Verdict.MATCH if good else Verdict.INCONCLUSIVE
     shown = limit if math.isfinite(limit) else math.inf

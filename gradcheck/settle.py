@@ -65,7 +65,9 @@ def settle(point: Point, entry: Entry, differences: Differences, level: Level, r
     steepest = _steepest(differences, levels)
     if estimate.value == 0 and not estimate.reason:
         # f stands still here and not farther away: it may round away inside what its values do not show
-        estimate = replace(estimate, error_bar=estimate.error_bar + point.last_bit * steepest)
+        # (in terms as large as the entry itself times the slopes farther away)
+        inside = point.last_bit * steepest * max(1.0, differences.ray.magnitude / estimate.step)
+        estimate = replace(estimate, error_bar=estimate.error_bar + inside)
     if not tells(point, entry, Settled(estimate, steepest), rtol):
         beside = kink.beside(levels)
         if beside is not None and agree(analytic, estimate.value, estimate.error_bar, rtol):

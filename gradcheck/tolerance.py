@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -37,14 +38,15 @@ def allowed(analytic: float, numerical: float, error_bar: float, rtol: float) ->
 
 
 def agree(analytic: float, numerical: float, error_bar: float, rtol: float) -> bool:
-    """Tell whether two numbers differ by no more than is `allowed`; never where one is not finite.
+    """Tell whether two numbers differ by no more than is `allowed`; never where one of them is not finite.
 
     Examples
     --------
     >>> agree(1.0, 1.1, 0.0, 0.1), agree(1.0, 1.2, 0.0, 0.1), agree(float("nan"), 0.0, 1.0, 0.1)
     (True, False, False)
     """
-    return abs(analytic - numerical) <= allowed(analytic, numerical, error_bar, rtol)
+    finite = math.isfinite(analytic) and math.isfinite(numerical)
+    return finite and abs(analytic - numerical) <= allowed(analytic, numerical, error_bar, rtol)
 
 
 def meaningful(analytic: float, numerical: float, error_bar: float, scale: float, rtol: float) -> bool:
