@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -234,7 +234,8 @@ def climb_down(differences: Differences, *, top: float = 1.0, hopeless: float = 
             if usable > _COMPARED and largest and level.noise > 100 * max(largest, abs(level.central)):
                 break
             largest = max(largest, abs(level.central))
-    return levels
+    # an output that reacts at some step has noise at every step
+    return [replace(level, noise=differences.noise_at(level.step)) for level in levels]
 
 
 def best(levels: list[Level]) -> Estimate:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -15,15 +15,15 @@ from gradcheck.probe import signed
 from gradcheck.report import Comparison, Verdict
 
 _STEP = 2.0**-17
-_NEARBY = 2.0**-13  # how far off the tie f is looked at; steps are far smaller
-_POINTS = 4
+_NEARBY = 2.0**-20  # how far off the tie f is looked at; steps are far smaller
+_POINTS = 16
 _EXAMINED = 64  # so many entries on kinks are looked at together
 _PAIRS = 128
 _SMOOTH = 1e-3  # slopes that agree to this part of themselves are those of a smooth function at these steps
 _WRONG = 1e-2
 
 
-def judge_jointly(point: Point, comparisons: Sequence[Comparison]) -> list[Comparison]:
+def judge_jointly(point: Point, on_kinks: Collection[Entry], comparisons: Sequence[Comparison]) -> list[Comparison]:
     """Judge entries on kinks along directions that move several of them together.
 
     At a tie of ``maximum(a, b)``, "both get everything" and "neither gets anything" lie inside each entry's own
@@ -34,6 +34,8 @@ def judge_jointly(point: Point, comparisons: Sequence[Comparison]) -> list[Compa
     ----------
     point : Point
         On the kink; left as it is.
+    on_kinks : collection of Entry
+        The entries whose kink is at the point, and not only near it.
     comparisons : sequence of Comparison
         All verdicts so far.
 
@@ -42,19 +44,20 @@ def judge_jointly(point: Point, comparisons: Sequence[Comparison]) -> list[Compa
     list of Comparison
         The same, with those entries accused that are illegal together.
     """
-    kinks = {(c.name, c.index): c for c in comparisons if c.verdict is Verdict.KINK and c.index is not None}
-    entries: list[Entry] = [(c.name, c.index) for c in kinks.values() if c.index is not None][:_EXAMINED]
+    kinks: dict[Entry, Comparison] = {
+        (c.name, c.index): c for c in comparisons if c.verdict is Verdict.KINK and c.index is not None
+    }
+    entries = [entry for entry in kinks if entry in on_kinks][:_EXAMINED]
     if len(entries) < 2:
         return list(comparisons)
     accused: dict[Entry, str] = {}
     for group in _groups(point, entries):
         if any(entry in accused for entry in group):
             continue
-        together = _slopes_together(point, group)
-        if together is None:
-            continue
-        numerical, analytic, largest = together
-        if abs(analytic - numerical) > _WRONG * max(abs(analytic), abs(numerical), largest):
+        jump = max(2 * kinks[entry].error_bar for entry in group)
+        together = _slopes_together(point, group, max(jump, *(abs(point.analytic(entry)) for entry in group)))
+        if together is not None:
+            numerical, analytic = together
             names = [kinks[entry].entry for entry in group]
             listed = " and ".join(names) if len(names) == 2 else f"{names[0]} and {len(names) - 1} others"
             for entry in group:
@@ -92,26 +95,29 @@ def _reached(point: Point, entry: Entry) -> np.ndarray[tuple[int], np.dtype[np.b
     return differences.reached
 
 
-def _slopes_together(point: Point, group: list[Entry]) -> tuple[float, float, float] | None:
-    """Return numerical and analytic slope of entries moved together, and the largest analytic one of them.
+def _slopes_together(point: Point, group: list[Entry], least: float) -> tuple[float, float] | None:
+    """Return numerical and analytic slope of entries moved together, where f is smooth along them and the two differ.
 
-    None unless f is smooth along that direction, at the point and at points nearby off the tie.
+    None if they agree, up to `least`, or if f has other slopes along that direction at points nearby, off the tie: then
+    kinks that have nothing to do with each other only happen to cancel at the point.
     """
     direction: Named = {}
     for name, index in group:
         direction.setdefault(name, np.zeros(point.gradient[name].shape))[index] = 1.0
     scale = max(point.reach(entry) for entry in group)
     numerical = _smooth_slope(point, direction, _STEP * scale)
-    if numerical is None:
+    analytic = point.directional(direction)
+    if numerical is None or abs(analytic - numerical) <= _WRONG * max(abs(analytic), abs(numerical), least):
         return None
-    saved = {name: point.evaluator.point[name].copy() for name in direction}
+    saved = {name: array.copy() for name, array in point.evaluator.point.items()}
     base = point.base
     try:
         for _ in range(_POINTS):
-            for name, array in direction.items():
-                shift = _NEARBY * scale * signed(point.rng, array.shape) * (array != 0)
-                point.evaluator.point[name][...] = saved[name] + shift
-            point.base = point.evaluator.outputs("tied entries moved apart")
+            for name, array in saved.items():
+                if array.dtype.kind == "f":
+                    shift = _NEARBY * scale * signed(point.rng, array.shape)
+                    point.evaluator.point[name][...] = array + shift.astype(array.dtype)
+            point.base = point.evaluator.outputs("everything moved apart")
             slope = _smooth_slope(point, direction, 2.0**-8 * _NEARBY * scale)
             if slope is None or abs(slope - numerical) > _WRONG * max(abs(slope), abs(numerical)):
                 return None
@@ -119,8 +125,7 @@ def _slopes_together(point: Point, group: list[Entry]) -> tuple[float, float, fl
         point.base = base
         for name, array in saved.items():
             point.evaluator.point[name][...] = array
-    analytic = point.directional(direction)
-    return numerical, analytic, max(abs(point.analytic(entry)) for entry in group)
+    return numerical, analytic
 
 
 def _smooth_slope(point: Point, direction: Named, step: float) -> float | None:

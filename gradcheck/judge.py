@@ -11,7 +11,7 @@ from gradcheck import kink
 from gradcheck.difference import Differences, Estimate, Level
 from gradcheck.evaluate import BudgetSpent
 from gradcheck.layer import Named
-from gradcheck.nearby import slopes_nearby
+from gradcheck.nearby import slopes_nearby, steady_nearby
 from gradcheck.point import Entry, Point
 from gradcheck.probe import default_step, signed
 from gradcheck.report import Comparison, Verdict
@@ -20,7 +20,12 @@ from gradcheck.tolerance import agree, allowed, meaningful
 
 _SUSPICIOUS = 1e-2  # one-sided slopes that differ by more than this part of themselves are looked at twice
 _CLEAR = 1e-3  # a bar of the first step below this part of an entry is good enough; a ladder would only sharpen it
+_SAME = 0.2  # slopes nearby that differ by less than this part of an error do not explain it
+_BENDS = 1e-3  # nor do they explain an error below this part of the slope: so much they may differ without a kink
 _CLOSE = 1e-5  # a kink that is seen over no shorter steps may lie beside the point
+_BEYOND = 10.0  # steps so many times longer than the entries themselves see f from afar
+_WITHIN = 1e-2  # steps so much smaller than the entries see no structure on their scale
+_TOO_WIDE = "noise hides the difference over steps as small as the entry itself; longer ones see f from too far away"
 _MANY_KINKS = "several kinks meet at or near the point, and the slopes seen do not decide; move the point off them"
 _ACCUSES = 9.0  # so many more error bars than allowed: noise is measured in one direction, and may be larger in others
 _ALONE = 3  # so few doubtful entries are measured one by one, not together
@@ -71,6 +76,8 @@ class Judge:
     ----------
     left_out : int
         Entries that the budget did not reach.
+    on_kinks : set of Entry
+        Entries found on a kink, at the point as far as can be told.
     """
 
     def __init__(self, point: Point, rtol: float, allow_kinks: bool) -> None:
@@ -78,6 +85,8 @@ class Judge:
         self.rtol = rtol
         self.allow_kinks = allow_kinks
         self.left_out = 0
+        self.on_kinks: set[Entry] = set()
+        self._wrong_nearby: set[str] = set()
 
     def full(self, name: str, *, shuffled: bool = False) -> Tally:
         """Judge every entry of one primal.
@@ -229,14 +238,15 @@ class Judge:
         if result.error > result.allowed:
             result = replace(result, allowed=result.allowed + self.point.rounding(entry))
         if result.error > result.allowed:
-            if estimate.kinked:
-                return self._beside_the_kink(entry, result, estimate)
-            if result.error <= result.allowed + _ACCUSES * estimate.error_bar:
+            few = result.error <= result.allowed + _ACCUSES * estimate.error_bar
+            if few and not estimate.kinked:
                 times = result.error / estimate.error_bar
                 reason = f"off by {times:.1f} error bars, of {estimate.error_bar:.2g}: too few to call it wrong"
                 return replace(result, verdict=Verdict.INCONCLUSIVE, reason=reason)
-            return replace(result, verdict=Verdict.MISMATCH)
+            return self._accuse(entry, result, estimate)
         if estimate.kinked:
+            if self._at_the_point(entry, estimate):
+                self.on_kinks.add(entry)
             return self._kink(result, f"one-sided slopes {estimate.low:.6g} and {estimate.high:.6g}")
         if not tells(self.point, entry, settled, self.rtol):
             return self._too_vague(result, estimate.error_bar)
@@ -252,29 +262,53 @@ class Judge:
             return replace(result, verdict=Verdict.KINK, reason=f"on a kink: {reason}")
         return replace(result, verdict=Verdict.INCONCLUSIVE, reason=f"on a kink ({reason}), and allow_kinks=False")
 
-    def _beside_the_kink(self, entry: Entry, result: Comparison, estimate: Estimate) -> Comparison:
-        """Judge an entry outside its interval of one-sided slopes by the gradients of smooth points nearby.
+    def _accuse(self, entry: Entry, result: Comparison, estimate: Estimate) -> Comparison:
+        """Call an entry wrong, unless only a kink makes it look so.
 
         Where several kinks meet (a whole layer of zero pre-activations), the slopes along one entry do not bound the
-        legal values; the convex hull of the gradients nearby does. The backward must be right at those points too.
+        legal values, even where they agree with each other; the convex hull of the gradients at smooth points nearby
+        does. The backward must be right at those points.
         """
-        wrong = replace(result, verdict=Verdict.MISMATCH, reason="outside the one-sided slopes of a kink")
-        jump = estimate.high - estimate.low
-        vague = replace(result, verdict=Verdict.INCONCLUSIVE, reason=_MANY_KINKS)
-        if estimate.closest > _CLOSE * self.point.reach(entry):
-            return vague  # noise hides where between these steps and the point the kinks lie
-        slopes = slopes_nearby(self.point, entry, jump)
-        if slopes.wrong or not slopes.values:
+        name, index = entry
+        natural = max(float(self.point.natural(name)[index]), float(np.median(self.point.natural(name))))
+        if estimate.step > _BEYOND * natural and self._drowns(entry, result.error, _WITHIN * natural):
+            return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_TOO_WIDE)
+        reason = "outside the one-sided slopes of a kink" if estimate.kinked else ""
+        wrong = replace(result, verdict=Verdict.MISMATCH, reason=reason)
+        if name in self._wrong_nearby:
             return wrong
+        slopes = slopes_nearby(self.point, entry, max(estimate.high - estimate.low, result.error))
+        if slopes.wrong or (not slopes.values and not estimate.kinked):
+            self._wrong_nearby.add(name)
+            return wrong
+        if not slopes.values:
+            return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_MANY_KINKS)
         low, high = min(slopes.values), max(slopes.values)
-        margin = 1e-3 * jump + allowed(result.analytic, 0.0, estimate.error_bar, self.rtol)
+        margin = 1e-3 * (high - low) + allowed(result.analytic, 0.0, estimate.error_bar, self.rtol)
+        bends = _BENDS * max(abs(result.analytic), abs(result.numerical))
+        if not estimate.kinked and (high - low <= _SAME * result.error or result.error <= bends):
+            return wrong  # one slope all around, as far as f bends: wrong at this very point
         if low - margin <= result.analytic <= high + margin:
             bar = 0.5 * (high - low) + margin
             hull = replace(result, numerical=0.5 * (low + high), error_bar=bar, allowed=bar, limit=2 * bar)
             return self._kink(hull, f"several kinks meet; slopes nearby {low:.6g} to {high:.6g}")
-        if slopes.distinct <= 2:  # one kink: its two slopes are all there is
-            return wrong
-        return vague
+        at_the_point = self._at_the_point(entry, estimate)
+        if estimate.kinked and at_the_point and slopes.are_among(estimate.low, estimate.high):
+            outside = max(estimate.low - result.analytic, result.analytic - estimate.high)
+            if not steady_nearby(self.point, entry, estimate.closest, 0.1 * outside):
+                return wrong  # one kink, at the point: its two slopes are all there is
+        return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_MANY_KINKS)
+
+    def _at_the_point(self, entry: Entry, estimate: Estimate) -> bool:
+        """Tell whether a kink is known to lie at the point, as far as the entry's own size goes, and not beside it."""
+        name, index = entry
+        return estimate.closest <= _CLOSE * float(self.point.natural(name)[index])
+
+    def _drowns(self, entry: Entry, error: float, step: float) -> bool:
+        """Tell whether an error is less than noise makes of a difference at some step."""
+        differences = self.point.along_entry(entry)
+        differences.explore()
+        return error <= differences.noise_at(step) + differences.hidden_at(step)
 
 
 def _looks_smooth(differences: Differences, level: Level) -> bool:

@@ -75,7 +75,14 @@ def _judge(usable: list[Level]) -> tuple[Estimate, bool]:
     lawful = len(run) > 1 and len(signs) == 1 and max(powers) - min(powers) < _STEADY
     if min(powers) < INFINITE_BELOW:
         return Estimate.none(_singular(powers[-1]), usable[finest]), lawful
-    return _interval(usable[_run_ending_at(sharp)[0] : finest + 1]), lawful
+    interval = _interval(usable[_run_ending_at(sharp)[0] : finest + 1])
+    for k in range(finest + 1, len(usable)):
+        outside = max(interval.low - usable[k].central, usable[k].central - interval.high)
+        if outside > interval.error_bar + 2 * usable[k].noise:
+            # too fine to see the slopes' difference, but their mean has left the interval: the kink lay beside
+            estimate = best(usable[k:])
+            return estimate, not estimate.reason
+    return interval, lawful
 
 
 def rough(levels: list[Level], estimate: Estimate, analytic: float) -> Estimate | None:

@@ -13,7 +13,11 @@ from gradcheck.point import Entry, Point
 from gradcheck.probe import default_step, signed
 
 _SHIFT = 1e-5  # how far the points lie off the kink, in units of the point
-_SLACK = 1e-3  # over that distance smooth slopes change by far less than this part of themselves
+_FINE = 1e-2  # of a first step: slopes nearby are taken over less than the distance to the kink
+_SLACK = 1e-3  # of the gap
+_UNKNOWN = 0.1  # of the gap
+_ALIKE = 0.02  # of the jump: slopes that near each other are the same one
+_REST = 1e-4  # movement of the rest, where one primal goes up or down as a whole
 _CORNERS = 4  # points at which everything is moved at random
 
 
@@ -24,68 +28,125 @@ class Slopes:
     Attributes
     ----------
     values : list of float
-        Numerical ones.
-    wrong : int
-        How many of these points have an analytic gradient that disagrees.
+        Numerical ones that the analytic gradient agrees with.
+    wrong : bool
+        The analytic gradient is wrong at one of these points: then nothing else is asked.
     """
 
     values: list[float]
-    wrong: int
+    wrong: bool
 
-    @property
-    def distinct(self) -> int:
-        """Return how many different slopes there are, to a hundredth of their range: two at a single kink."""
-        spread = max(self.values) - min(self.values)
-        return len(np.unique(np.round(np.array(self.values) / (spread or 1.0), 2)))
+    def are_among(self, low: float, high: float) -> bool:
+        """Tell whether all of them are one of two slopes, those of the two sides of a single kink."""
+        near = _ALIKE * (high - low)
+        return all(min(abs(value - low), abs(value - high)) <= near for value in self.values)
 
 
-def slopes_nearby(point: Point, entry: Entry, jump: float) -> Slopes:
-    """Compare analytic and numerical derivative of one entry at points beside the kink that it sits on.
+def slopes_nearby(point: Point, entry: Entry, gap: float) -> Slopes:
+    """Compare analytic and numerical derivative of one entry at smooth points beside the one where they disagree.
 
     Parameters
     ----------
     point : Point
-        On the kink; left as it is.
+        Left as it is.
     entry : Entry
         The entry.
-    jump : float
-        Difference of its one-sided slopes: points at which these still differ by a tenth of that are left out.
+    gap : float
+        What has to be told apart, the disagreement or the jump of the slopes: points where the slope is not known to a
+        tenth of that, for noise or another kink, are left out.
     """
     name, index = entry
-    values, wrong = [], 0
+    values: list[float] = []
     saved = {key: array.copy() for key, array in point.evaluator.point.items()}
     base = point.base
     try:
-        for shift in _shifts(point, saved):
+        for shift, generic in _shifts(point, saved):
             for key, array in saved.items():
                 point.evaluator.point[key][...] = array + shift[key] if key in shift else array
             with np.errstate(all="ignore"):
                 gradient = point.again()
             point.base = point.evaluator.outputs("all inputs moved off a kink")
-            differences = point.along_entry(entry)
-            level = differences.level(1e-2 * default_step(point.eps(name), differences.ray.scale))
-            analytic = float(gradient[name][index])
-            if not math.isfinite(level.central) or abs(level.jump) > 0.1 * abs(jump):
+            numerical, doubt = _slope(point, entry, _UNKNOWN * gap)
+            if not doubt <= _UNKNOWN * gap:
                 continue
-            values.append(level.central)
-            slack = _SLACK * max(abs(analytic), abs(level.central), abs(jump))
-            wrong += abs(analytic - level.central) > slack + level.noise
+            if abs(float(gradient[name][index]) - numerical) <= _SLACK * gap + 2 * doubt:
+                values.append(numerical)
+            elif generic:
+                return Slopes(values, wrong=True)
     finally:
         point.base = base
         for key, array in saved.items():
             point.evaluator.point[key][...] = array
-    return Slopes(values, wrong)
+    return Slopes(values, wrong=False)
 
 
-def _shifts(point: Point, at: Named) -> Iterator[Named]:
-    """Yield small movements off the point: of each primal up, down and at random, and of all together."""
+def _slope(point: Point, entry: Entry, enough: float) -> tuple[float, float]:
+    """Return the slope of an entry, and how far two small steps, their sides and their noise leave it open.
+
+    Other kinks may lie near: steps are taken smaller until the slope is known well enough, or noise forbids.
+    """
+    name, index = entry
+    differences = point.along_entry(entry)
+    step = min(_FINE * default_step(point.eps(name), 1.0), 0.1 * _SHIFT) * float(point.natural(name)[index])
+    found = (math.nan, math.inf)
+    for smaller in (1.0, 2.0**-6, 2.0**-12):
+        fine, coarse = differences.level(smaller * step), differences.level(4 * smaller * step)
+        if math.isfinite(fine.central) and math.isfinite(coarse.central):
+            changes = (abs(coarse.central - fine.central), abs(fine.jump), abs(coarse.jump))
+            found = min(found, (fine.central, max(fine.noise, *changes)), key=lambda each: each[1])
+        if found[1] <= enough:
+            break
+    return found
+
+
+def steady_nearby(point: Point, entry: Entry, distance: float, tolerance: float) -> bool:
+    """Tell whether the analytic derivative of an entry is the same a little to one side of the point.
+
+    Then the backward does not see the point as a kink: one that the differences see lies beside it, nearer than they
+    can tell.
+
+    Parameters
+    ----------
+    point : Point
+        Left as it is.
+    entry : Entry
+        The entry.
+    distance : float
+        How near a kink is known to be; the entry is moved by a small part of that.
+    tolerance : float
+        How far values that are the same may lie apart.
+    """
+    name, index = entry
+    array = point.evaluator.point[name]
+    value = array[index]
+    shift = max(1e-3 * distance, 64 * float(np.spacing(np.abs(value))))
+    try:
+        for side in (shift, -shift):
+            array[index] = value + side
+            with np.errstate(all="ignore"):
+                moved = float(point.again()[name][index])
+            if abs(moved - point.analytic(entry)) <= tolerance:
+                return True
+    finally:
+        array[index] = value
+    return False
+
+
+def _shifts(point: Point, at: Named) -> Iterator[tuple[Named, bool]]:
+    """Yield small movements off the point, and whether they are generic: everything at random, so that nothing is tied.
+
+    In the others one primal goes up or down as a whole, by far more than the rest: that reaches legal values which
+    random movements rarely do (a bias that is lowered switches a whole layer off), but leaves other kinks near.
+    """
     floats = {
-        name: _SHIFT * np.maximum(1.0, np.abs(array))
-        for name, array in at.items()
-        if array.dtype.kind == "f" and array.size
+        name: _SHIFT * point.natural(name) for name, array in at.items() if array.dtype.kind == "f" and array.size
     }
-    for name, size in floats.items():
-        for direction in (1.0, -1.0, signed(point.rng, size.shape)):
-            yield {name: (size * direction).astype(at[name].dtype)}
-    for _ in range(_CORNERS):
-        yield {name: (size * signed(point.rng, size.shape)).astype(at[name].dtype) for name, size in floats.items()}
+    mains: list[tuple[str, float]] = [("", 0.0)] * _CORNERS
+    mains += [(name, sign) for name in floats for sign in (1.0, -1.0)]
+    for main, sign in mains:
+        share = 1.0 if not main else _REST
+        shift = {
+            name: size * (share * signed(point.rng, size.shape) + (sign if name == main else 0.0))
+            for name, size in floats.items()
+        }
+        yield {name: array.astype(at[name].dtype) for name, array in shift.items()}, not main

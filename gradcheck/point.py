@@ -10,7 +10,7 @@ import numpy as np
 from gradcheck import noise
 from gradcheck.difference import Differences
 from gradcheck.evaluate import Evaluator, Vector
-from gradcheck.layer import Named
+from gradcheck.layer import Array, Named
 from gradcheck.probe import EntryRay, ProjectionRay, signed
 
 Entry = tuple[str, tuple[int, ...]]
@@ -91,6 +91,12 @@ class Point:
         """Return the natural length of a step of one entry: 1, or its size where that is larger."""
         return max(1.0, abs(float(self.evaluator.point[entry[0]][entry[1]])))
 
+    def natural(self, name: str) -> Array:
+        """Return the sizes of a primal's entries themselves; for zeros, that of a typical entry of the array, or 1."""
+        size = np.abs(self.evaluator.point[name].astype(np.float64))
+        typical = float(np.median(size[size > 0])) if np.any(size > 0) else 1.0
+        return np.where(size > 0, size, typical)
+
     def eps(self, name: str) -> float:
         """Return the machine epsilon that a first step along a primal is chosen for."""
         return max(self.last_bit, float(np.finfo(self.evaluator.point[name].dtype).eps))
@@ -119,6 +125,8 @@ class Point:
         reach = self.reach(entry)
         analytic = abs(self.analytic(entry))
         null = analytic * reach <= _NULL * self.last_bit * self.size and analytic <= self.last_bit * steepest
+        if analytic == 0 and self.size == 0:
+            return True  # all outputs are exactly zero: there is nothing that could hide a slope
         return (null or analytic == 0) and (bar * reach <= _INSENSITIVE * self.size or bar <= _FLAT * steepest)
 
     def measure(self) -> None:

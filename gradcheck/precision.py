@@ -73,7 +73,8 @@ def compare_low(
     -----
     A right backward differs by its rounding, and cancellation can make that larger than any relative tolerance. It is
     measured by how the gradient changes when the point moves by last bits, and never taken to be more than the square
-    root of the dtype's epsilon beside the largest entry of all gradients. What underflows may be lost.
+    root of the dtype's epsilon beside the largest entry of all gradients, nor less than a few last bits of that: terms
+    of its size may have cancelled. What underflows may be lost.
     """
     spread: Named | None = None
     largest = max((float(np.abs(array).max(initial=0.0)) for array in high.values()), default=0.0)
@@ -90,7 +91,8 @@ def compare_low(
         eps = float(np.finfo(low[name].dtype).eps)
         tiny = float(np.finfo(low[name].dtype).tiny)
         typical = float(np.sqrt(np.mean(spread[name] ** 2)))  # for entries that by chance did not move
-        rounding = np.minimum(8 * spread[name] + 4 * typical, math.sqrt(eps) * largest) + _UNDERFLOW * tiny
+        measured = np.minimum(8 * spread[name] + 4 * typical, math.sqrt(eps) * largest)
+        rounding = measured + 4 * eps * largest + _UNDERFLOW * tiny
         wrong = ~(finite & (np.abs(coarse - fine) <= limit + rounding))
         failing = {c.index for c in tally.comparisons if c.verdict is Verdict.MISMATCH}
         places = [tuple(int(i) for i in place) for place in np.argwhere(wrong)]

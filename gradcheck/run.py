@@ -277,14 +277,14 @@ def _tallies(
     judge = Judge(point, rtol, options.allow_kinks)
     shuffled = options.budget is not None
     tallies = {name: fast(judge, name) if mode == "fast" else judge.full(name, shuffled=shuffled) for name in layer.wrt}
-    return _jointly(point, tallies), judge.left_out
+    return _jointly(judge, tallies), judge.left_out
 
 
-def _jointly(point: Point, tallies: dict[str, Tally]) -> dict[str, Tally]:
+def _jointly(judge: Judge, tallies: dict[str, Tally]) -> dict[str, Tally]:
     """Judge the entries on kinks of all primals together."""
     everything = [c for tally in tallies.values() for c in tally.comparisons]
     try:
-        judged = judge_jointly(point, everything)
+        judged = judge_jointly(judge.point, judge.on_kinks, everything)
     except BudgetSpent:
         return tallies
     for name, tally in tallies.items():

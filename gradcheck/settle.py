@@ -130,14 +130,14 @@ def _confirm(analytic: float, differences: Differences, level: Level, last_bit: 
     still = level.central == 0 == level.jump
     if still or differences.unmoved or error * level.step <= _INSIDE * last_bit * differences.steepest * ray.scale:
         return None
-    finest = max(level.step * level.noise / (0.05 * error), 1e-10 * ray.scale, 64 * ray.spacing)
+    finest = max(level.step * level.noise / (0.5 * error), 1e-10 * ray.scale, 64 * ray.spacing)
     if finest > 0.1 * level.step:
         return None
     coarse = differences.level(64 * level.step)
     between = differences.level(power_of_two(math.sqrt(finest * level.step)))
     fine = differences.level(power_of_two(finest))
     steady = all(
-        math.isfinite(each.central) and abs(each.central - level.central) <= 0.1 * error
+        math.isfinite(each.central) and abs(each.central - level.central) <= 0.1 * error + min(each.noise, 0.5 * error)
         for each in (coarse, between, fine)
     ) and all(abs(each.jump) <= 0.2 * error + each.jump_noise for each in (level, between, fine))
     if not steady:

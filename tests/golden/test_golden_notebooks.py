@@ -1,5 +1,5 @@
 """Do the notebooks as written still print what they printed?"""
-# ruff: noqa: N806  # matrices; the notebooks' numbers
+# matrices; the notebooks' numbers
 
 import numpy as np
 import pytest

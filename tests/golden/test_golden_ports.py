@@ -1,5 +1,5 @@
 """Do the corrected ports reproduce the notebooks' numbers, wherever the mathematics is the same?"""
-# ruff: noqa: N806  # matrices; the notebooks' numbers
+# matrices; the notebooks' numbers
 
 import numpy as np
 import pytest

@@ -1,5 +1,5 @@
 """Would the ports' own cases notice a wrong port? A fault is planted in each backward, one at a time."""
-# ruff: noqa: N803, N806  # W and X are matrices
+# W and X are matrices
 
 import functools
 

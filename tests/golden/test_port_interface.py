@@ -1,5 +1,5 @@
 """Do the five ports keep the promises of their common interface?"""
-# ruff: noqa: N803, N806  # X and Y are matrices
+# X and Y are matrices
 
 import copy
 import pickle

@@ -1,5 +1,5 @@
 """Do the five layouts compute the same thing from the same parameters and examples?"""
-# ruff: noqa: N803, N806  # X, Y and W are matrices
+# X, Y and W are matrices
 
 import numpy as np
 import pytest
