@@ -87,6 +87,7 @@ def _slope(point: Point, entry: Entry, enough: float) -> tuple[float, float]:
     """
     name, index = entry
     differences = point.along_entry(entry)
+    differences.explore()
     step = min(_FINE * default_step(point.eps(name), 1.0), 0.1 * _SHIFT) * float(point.natural(name)[index])
     found = (math.nan, math.inf)
     for smaller in (1.0, 2.0**-6, 2.0**-12):
