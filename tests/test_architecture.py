@@ -47,6 +47,7 @@ ORDER = [
     "_pytest_modules",
     "pytest_plugin",
     "cli",
+    "__main__",
 ]
 """From the bottom to the top: each may import those before it, and no other."""
 ALLOWED = {  # beside the standard library and numpy

@@ -1,0 +1,60 @@
+"""Is the README true? Its file is written out, its commands run, its failures found again."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+
+def shown(command: str) -> str:
+    """Return what the README shows below a command."""
+    found = re.search(rf"\$ {re.escape(command)}\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert found is not None, f"the README does not show {command!r}"
+    return found[1]
+
+
+def failing(output: str) -> set[str]:
+    """Return the layers in the rows of failures, without the numbers that differ between machines."""
+    return set(re.findall(r"^(?:MISMATCH|CONTRACT)  (\S.*?)  +\S", output, re.MULTILINE))
+
+
+def gradcheck(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "gradcheck", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def example(folder: Path) -> None:
+    text = README.read_text(encoding="utf-8")
+    found = re.search(r"<!-- layers\.py -->\n```python\n(.*?)```", text, re.DOTALL)
+    assert found is not None
+    (folder / "layers.py").write_text(found[1], encoding="utf-8")
+
+
+def test_example_file_gives_what_the_readme_shows(tmp_path: Path) -> None:
+    example(tmp_path)
+    done = gradcheck(tmp_path, "check", "layers.py")
+    assert done.returncode == 1, done.stderr
+    assert failing(done.stdout) == failing(shown("gradcheck check layers.py")) == {"leaky_relu_backward"}
+
+
+def test_notebooks_give_what_the_readme_shows(tmp_path: Path) -> None:
+    done = gradcheck(tmp_path, "check", "reference_impls.notebooks")
+    assert done.returncode == 1, done.stderr
+    named = failing(shown("gradcheck check reference_impls.notebooks"))
+    assert len(named) == 8
+    assert failing(done.stdout) == named
+
+
+def test_five_lines_of_python_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    example(tmp_path)
+    text = README.read_text(encoding="utf-8")
+    found = re.search(r"In five lines of Python:\n\n```python\n(.*?)```", text, re.DOTALL)
+    assert found is not None
+    done = subprocess.run([sys.executable, "-c", found[1]], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("mismatch z[")
