@@ -107,6 +107,8 @@ def _arrays(result: Mapping[str, Any], expected: Named, found: Findings, layer: 
             found.violate("dtype", name, text)
         elif array.shape != like.shape:
             advice = shape_advice(array.shape, like.shape)
+            if layer.mode == "jvp" and array.shape == (1, *like.shape):
+                advice = "jvp gets a tuple with one tangent for each input; take tangents[0]"
             found.misshapen[name] = array
             found.violate("shape", name, f"{label} has shape {array.shape}, {name} has {like.shape}: {advice}")
         else:

@@ -110,10 +110,12 @@ def _growth(levels: list[Level]) -> float | None:
     So they do at a jump whose value at the point lies half-way, sign(0) = 0, and the one-sided slopes do not differ.
     """
     finest = levels[-_EVIDENCE:]
-    if len(finest) < _EVIDENCE or any(abs(level.central) <= 2 * level.noise for level in finest):
+    if len(finest) < _EVIDENCE or any(not abs(level.central) > 2 * level.noise for level in finest):
+        return None
+    if any(coarse.step <= fine.step for coarse, fine in pairwise(finest)):
         return None
     powers = [
-        math.log(abs(fine.central / coarse.central)) / math.log(fine.step / coarse.step)
+        (math.log(abs(fine.central)) - math.log(abs(coarse.central))) / math.log(fine.step / coarse.step)
         for coarse, fine in pairwise(finest)
     ]
     lawful = max(powers) < INFINITE_BELOW and max(powers) - min(powers) < _STEADY
@@ -164,9 +166,10 @@ def persists(coarse: Level, fine: Level) -> bool:
 
 def _power(coarse: Level, fine: Level) -> float:
     """Return p of J ~ h**p between two levels."""
-    if coarse.jump == 0 or fine.jump == 0 or coarse.step <= fine.step:
+    ratio = abs(fine.jump / coarse.jump) if coarse.jump else 0.0
+    if not 0 < ratio < math.inf or coarse.step <= fine.step:
         return math.inf
-    return math.log(abs(fine.jump / coarse.jump)) / math.log(fine.step / coarse.step)
+    return math.log(ratio) / math.log(fine.step / coarse.step)
 
 
 def _run_ending_at(sharp: list[int]) -> list[int]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from gradcheck.adapters.calling import is_target_name
 from gradcheck.adapters.inputs import Wrt, choose_wrt, label_of, name_inputs, positional_parameters
 from gradcheck.errors import ArgumentError
 from gradcheck.layer import BrokenContract, Derivative, Layer, Named, is_differentiable, name_outputs
@@ -264,9 +265,11 @@ def _without_cotangent(
         result = derivative(*(array.copy() for array in primals.values()))
         trials = (1, 1)
         if not isinstance(result, (tuple, list, Mapping)):
-            rest = ", ".join(chosen[1:])
-            chosen = chosen[:1]
-            notes = (f"{facts['name']} returned one gradient, taken as that of {chosen[0]}; {rest} not checked",)
+            # of what is not called like a target: mse_prime(y_true, y_pred) is the gradient of y_pred
+            prediction = next((name for name in chosen if not is_target_name(name)), chosen[0])
+            rest = ", ".join(name for name in chosen if name != prediction)
+            chosen = (prediction,)
+            notes = (f"{facts['name']} returned one gradient, taken as that of {prediction}; {rest} not checked",)
 
     def loss_call(primals: Named) -> tuple[Named, Derivative]:
         outputs = name_outputs(f(*primals.values()))

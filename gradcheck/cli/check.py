@@ -14,7 +14,7 @@ from gradcheck.case import Case
 from gradcheck.cli.progress import progress
 from gradcheck.cli.table import print_table
 from gradcheck.discover import find_cases
-from gradcheck.discover.run import run_case
+from gradcheck.discover.run import command_target, run_case
 from gradcheck.errors import ArgumentError
 from gradcheck.options import Options
 from gradcheck.report import Report
@@ -72,7 +72,7 @@ def _report(targets: list[str], options: dict[str, Any], *, silent: bool) -> Rep
     cases = {target: find_cases(target, seed=options.get("seed", 0)) for target in targets}
     total = sum(len(of_target) for of_target in cases.values())
     with progress(total, silent=silent) as advance:
-        reports = [merge(target, _run(of_target, options, advance)) for target, of_target in cases.items()]
+        reports = [merge(target, _run(target, of_target, options, advance)) for target, of_target in cases.items()]
     if len(reports) == 1:
         return reports[0]
     # Two targets may have checks of the same name: each says where it is from, as one would type it.
@@ -83,9 +83,9 @@ def _report(targets: list[str], options: dict[str, Any], *, silent: bool) -> Rep
     return merge(", ".join(cases), named)
 
 
-def _run(cases: list[Case], options: dict[str, Any], advance: Callable[[str], None]) -> Iterator[Report]:
+def _run(target: str, cases: list[Case], options: dict[str, Any], advance: Callable[[str], None]) -> Iterator[Report]:
     for case in cases:
-        report = run_case(case, options)
+        report = run_case(case, options, command_target(target))
         advance(case.name)
         yield report
 

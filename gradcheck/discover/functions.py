@@ -77,6 +77,35 @@ def function_case(name: str, pair: Pair, *, seed: int = 0) -> Case:
     return make(name, best.forward, best.derivative, *best.inputs)
 
 
+def loss_and_gradient(name: str, function: Callable[..., Any]) -> Pair:
+    """Take a function that returns ``(loss, gradient)`` apart, into a loss and its gradient.
+
+    Parameters
+    ----------
+    name : str
+        For the case.
+    function : callable
+        Returns a scalar and the gradient of its first argument, or the gradients of all of them.
+
+    Returns
+    -------
+    Pair
+        Both call the function; both raise TypeError where it returns something else.
+    """
+    names = _arguments(function)
+
+    def part(at: int) -> Callable[..., Any]:
+        def call(*args: Any) -> Any:
+            result = function(*args)
+            if not (isinstance(result, tuple) and len(result) == 2 and np.ndim(result[0]) == 0):
+                raise TypeError(f"{name} returns no (loss, gradient)")
+            return result[at]
+
+        return _dressed(call, function, names)
+
+    return Pair(name, part(0), part(1), "vjp")
+
+
 @dataclass(frozen=True, eq=False)
 class _Found:
     score: int

@@ -255,7 +255,9 @@ def runs(function: Callable[..., Any], inputs: Sequence[Array]) -> bool:
             result = function(*(np.array(value) for value in inputs))
             result = result[0] if isinstance(result, tuple) and result and _is_messy(result) else result
             outputs = name_outputs(result)
-    except Exception:  # this is the question
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException:  # this is the question; pytest's outcomes are none of Exception's
         return False
     return bool(outputs) and all(
         is_differentiable(value) and value.size and bool(np.isfinite(value).all()) for value in outputs.values()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -106,10 +108,16 @@ def iter_reports(target: Any, *, pattern: str | None = None, workers: Any = None
     _check_workers(workers)
     _check_options(options)
     cases = find_cases(target, pattern=pattern, seed=int(options.get("seed", 0)))
-    return _spread(partial(run_case, options=options), cases, workers)
+    return _spread(partial(run_case, options=options, target=command_target(target)), cases, workers)
 
 
-def run_case(case: Case, options: dict[str, Any]) -> Report:
+def command_target(target: Any) -> str:
+    """Return how a target is named on the command line, empty where it names one layer already."""
+    name = name_of_target(target)
+    return "" if ":" in name.rpartition(os.sep)[2] else name
+
+
+def run_case(case: Case, options: dict[str, Any], target: str = "") -> Report:
     """Run one case; an exception becomes an INCONCLUSIVE report that says what was raised, and where.
 
     Parameters
@@ -118,6 +126,8 @@ def run_case(case: Case, options: dict[str, Any]) -> Report:
         What to check.
     options : dict of str to object
         Stronger than the case's own.
+    target : str
+        Where the case was found: with it the report says which command runs this check again.
 
     Returns
     -------
@@ -125,7 +135,9 @@ def run_case(case: Case, options: dict[str, Any]) -> Report:
     """
     started = time.perf_counter()
     try:
-        return case.run(**options)
+        report = case.run(**options)
+        again = f'gradcheck check "{target}:{case.name}" --seed {report.seed}' if target else report.reproduce
+        return replace(report, reproduce=again)
     except Exception as error:  # whatever the user's code raises must not stop the other checks
         where = traceback.extract_tb(error.__traceback__)
         place = f" ({where[-1].filename}:{where[-1].lineno}, in {where[-1].name})" if where else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
@@ -16,7 +17,8 @@ import numpy as np
 from gradcheck.adapters.calling import BACKWARD, FORWARD
 from gradcheck.case import Case
 from gradcheck.discover.classes import class_case, is_base
-from gradcheck.discover.functions import Cannot, function_case
+from gradcheck.discover.functions import Cannot, function_case, loss_and_gradient
+from gradcheck.discover.guess import is_loss_name
 from gradcheck.discover.pairs import Pair, find_pairs, looks_like_layer, own_classes, own_functions
 from gradcheck.discover.targets import Target, load, modules_of, search_path
 from gradcheck.errors import TargetError
@@ -115,6 +117,12 @@ def _module_cases(module: ModuleType, seed: int) -> list[Case]:
         return _own_cases(module)
     functions, classes = own_functions(module), own_classes(module)
     cases = [_pair_case(pair, module, seed) for pair in find_pairs(functions)]
+    paired = {id(function) for pair in find_pairs(functions) for function in (pair.forward, pair.derivative)}
+    for name, function in functions.items():
+        if is_loss_name(name) and id(function) not in paired:
+            # perhaps it returns its gradient beside the loss; most do not, and are no layer then
+            with suppress(Cannot):
+                cases.append(function_case(name, loss_and_gradient(name, function), seed=seed))
     layers = [cls for cls in classes.values() if looks_like_layer(cls)]
     for name, cls in classes.items():
         if looks_like_layer(cls):
@@ -176,10 +184,15 @@ def _member_cases(found: Target, seed: int) -> list[Case]:
     value: Any = module
     for part in member.split("."):
         value = getattr(value, part, None)
+    if value is None and "." in member:
+        # as a report calls a case of a package's module: "class_based.Network 3-4-1"
+        named = [case for case in _all_cases(replace(found, member=""), seed) if case.name == member]
+        if named:
+            return named
     if value is None:
         public = [name for name in vars(module) if not name.startswith("_") and callable(getattr(module, name))]
         raise TargetError(
-            f"{module.__name__} has no {member!r}; it has {', '.join(sorted(public)) or 'nothing to call'}"
+            f"{_where(module)} has no {member!r}; it has {', '.join(sorted(public)) or 'nothing to call'}"
         )
     functions = {name: item for name, item in vars(module).items() if callable(item) and not isinstance(item, type)}
     if isinstance(value, ModuleType):
@@ -191,13 +204,16 @@ def _member_cases(found: Target, seed: int) -> list[Case]:
     pairs = pairs or [pair for pair in find_pairs(functions) if pair.forward is value]
     if pairs:
         return [_pair_case(pair, module, seed) for pair in pairs]
+    if is_loss_name(member) and callable_function(value):
+        with suppress(Cannot):
+            return [function_case(member, loss_and_gradient(member, value), seed=seed)]
     if looks_like_layer(type(value)) and not callable_function(value):
         raise TargetError(
             f"{member} is an object, made already: its inputs cannot be told from {found.name}; list it in "
             f"{CASES}() as gradcheck.Case.layer({member!r}, {member}, *inputs)"
         )
     raise TargetError(
-        f"{member} in {module.__name__} is no layer: no function is called like its derivative ({member}_backward, "
+        f"{member} in {_where(module)} is no layer: no function is called like its derivative ({member}_backward, "
         f"{member}_grad, {member}_prime, ...), and it is no derivative of another"
     )
 

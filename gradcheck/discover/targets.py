@@ -117,7 +117,9 @@ def _import(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError:
         raise
-    except (Exception, SystemExit) as error:
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # pytest's skips and exits are none of Exception's
         raise TargetError(_broken(name, error)) from error
 
 
@@ -166,7 +168,10 @@ def _load_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except (KeyboardInterrupt, GeneratorExit):
+        del sys.modules[name]
+        raise
+    except BaseException as error:  # as above
         del sys.modules[name]
         raise TargetError(_broken(str(path), error)) from error
     return module

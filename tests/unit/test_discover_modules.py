@@ -437,3 +437,42 @@ def test_module_object_and_global_random_state_are_left_alone():
     before = np.random.get_state()[1].copy()  # noqa: NPY002
     assert [case.name for case in find_cases(module)] == ["Dense", "Transposed", "Embedding", "MLP"]
     assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
+
+
+LOSSES = """
+    import numpy as np
+
+    def softmax_loss(x, y):
+        z = x - x.max(axis=1, keepdims=True)
+        p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+        n = len(y)
+        loss = -np.log(p[np.arange(n), y]).mean()
+        p[np.arange(n), y] -= 1
+        return loss, p / n
+
+    def svm_loss(x, y):
+        n = len(y)
+        margins = np.maximum(0, x - x[np.arange(n), y][:, None] + 1)
+        margins[np.arange(n), y] = 0
+        d = (margins > 0).astype(float)
+        d[np.arange(n), y] -= d.sum(axis=1)
+        return margins.sum() / n, d  # the gradient of the sum
+
+    def mse_loss(a, b):
+        return ((a - b) ** 2).mean()
+"""
+
+
+def test_losses_that_return_their_gradient_are_judged(write):
+    report = check_module(write("losses.py", LOSSES))
+    assert verdicts(report) == {"softmax_loss": "match", "svm_loss": "mismatch"}
+    assert 'gradcheck check "losses.py:svm_loss" --seed 0' not in str(report)  # the target was a path, not "losses.py"
+    assert [case.name for case in find_cases("losses.py:svm_loss")] == ["svm_loss"]
+    with pytest.raises(TargetError, match=r"mse_loss in losses\.py is no layer"):
+        find_cases("losses.py:mse_loss")
+
+
+def test_report_says_how_to_run_a_check_again(write):
+    write("losses.py", LOSSES)
+    (failed,) = (single for single in check_module("losses.py", seed=3).reports if not single.ok)
+    assert failed.reproduce == 'gradcheck check "losses.py:svm_loss" --seed 3'
