@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.evaluate import Evaluator, Pass
+from gradcheck.evaluate import BudgetSpent, Evaluator, Pass
 from gradcheck.layer import Array, BrokenContract, Layer, Named
 from gradcheck.report import Violation
 
@@ -213,32 +213,35 @@ def _second_forward(evaluator: Evaluator, vectors: Named, expected: Named, found
 def _after_another_forward(evaluator: Evaluator, vectors: Named, elsewhere: Named, expected: Named) -> Named:
     """Apply the derivative of the point's forward after a forward elsewhere."""
     layer = evaluator.layer
+    if evaluator.budget is not None and evaluator.forward_calls + 2 > evaluator.budget:
+        raise BudgetSpent
     primals = {name: array.copy() for name, array in evaluator.point.items()}
     evaluator.forward_calls += 2
     evaluator.backward_calls += 1
-    with np.errstate(all="ignore"):
-        _, derivative = layer(primals)
-        try:
+    try:
+        with np.errstate(all="ignore"):
+            _, derivative = layer(primals)
             layer(elsewhere)
-        except (ArithmeticError, ValueError):
-            return {}  # the neighbouring point is outside the domain: nothing can be said, and nothing is
-        raw = derivative({name: array.copy() for name, array in vectors.items()})
+            raw = derivative({name: array.copy() for name, array in vectors.items()})
+    except Exception:  # the user did not ask for the neighbouring point: nothing can be said there, and nothing is
+        return {}
     return _quiet(raw, expected, layer)
 
 
 def _at(evaluator: Evaluator, primals: Named, vectors: Named, expected: Named, layer: Layer) -> Named:
     """Run forward and backward at another point, through an evaluator of its own so that views stay read-only."""
-    other = Evaluator(layer, primals)
+    other = Evaluator(layer, primals, evaluator.budget)
     other._copies = evaluator._copies  # the same class: what was learnt about this layer
-    before = (other.forward_calls, other.backward_calls)
+    other.take_calls(evaluator)
     try:
         with np.errstate(all="ignore"):
             return _quiet_arrays(other.run(vectors), expected, layer)
-    except (ArithmeticError, ValueError):
+    except BudgetSpent:
+        raise
+    except Exception:  # as above
         return {}
     finally:
-        evaluator.forward_calls += other.forward_calls - before[0]
-        evaluator.backward_calls += other.backward_calls - before[1]
+        evaluator.take_calls(other)
 
 
 def _nearby(evaluator: Evaluator) -> Named:

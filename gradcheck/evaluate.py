@@ -188,6 +188,4 @@ def _refuses_read_only(error: ValueError) -> bool:
 def _annotate(error: Exception, layer: Layer, what: str, moved: str) -> None:
     error.add_note(f"gradcheck: raised by the {what} of {layer.name}, with {moved or 'the given inputs'}")
     if what == "jvp" and isinstance(error, TypeError):
-        error.add_note(
-            "gradcheck: it is called as jvp(tangents, *inputs), tangents being a tuple with one for each input"
-        )
+        error.add_note("gradcheck: it is called as jvp(tangents, *inputs), tangents a tuple with one for each input")

@@ -109,14 +109,13 @@ def _slopes_together(point: Point, group: list[Entry], least: float) -> tuple[fl
     analytic = point.directional(direction)
     if numerical is None or abs(analytic - numerical) <= _WRONG * max(abs(analytic), abs(numerical), least):
         return None
-    saved = {name: array.copy() for name, array in point.evaluator.point.items()}
+    saved = {name: point.evaluator.point[name].copy() for name in point.gradient}  # constants stay where they are
     base = point.base
     try:
         for _ in range(_POINTS):
             for name, array in saved.items():
-                if array.dtype.kind == "f":
-                    shift = _NEARBY * scale * signed(point.rng, array.shape)
-                    point.evaluator.point[name][...] = array + shift.astype(array.dtype)
+                shift = _NEARBY * scale * signed(point.rng, array.shape)
+                point.evaluator.point[name][...] = array + shift.astype(array.dtype)
             point.base = point.evaluator.outputs("everything moved apart")
             slope = _smooth_slope(point, direction, 2.0**-8 * _NEARBY * scale)
             if slope is None or abs(slope - numerical) > _WRONG * max(abs(slope), abs(numerical)):

@@ -44,11 +44,14 @@ class Tally:
         Entries judged, directly or as part of a projection.
     forward_calls : int
         Spent on it.
+    left_out : int
+        Entries that the budget did not reach.
     """
 
     comparisons: list[Comparison] = field(default_factory=list)
     judged: int = 0
     forward_calls: int = 0
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +77,6 @@ class Judge:
 
     Attributes
     ----------
-    left_out : int
-        Entries that the budget did not reach.
     on_kinks : set of Entry
         Entries found on a kink, at the point as far as can be told.
     """
@@ -84,7 +85,6 @@ class Judge:
         self.point = point
         self.rtol = rtol
         self.allow_kinks = allow_kinks
-        self.left_out = 0
         self.on_kinks: set[Entry] = set()
         self._wrong_nearby: set[str] = set()
 
@@ -101,7 +101,7 @@ class Judge:
         Returns
         -------
         Tally
-            Entries that the budget did not reach are not in it, and counted in `left_out`.
+            Entries that the budget did not reach are not in it, but counted.
         """
         entries: list[Entry] = [(name, index) for index in np.ndindex(self.point.gradient[name].shape)]
         if shuffled:
@@ -122,9 +122,12 @@ class Judge:
                     doubts.append(outcome)
                 else:
                     tally.comparisons.append(outcome)
+        except BudgetSpent:
+            tally.left_out = len(entries) - len(tally.comparisons) - len(doubts)
+        try:
             tally.comparisons += self._together(doubts)
         except BudgetSpent:
-            self.left_out += len(entries) - len(tally.comparisons)
+            tally.comparisons += [self._agreed(doubt, doubt.bar) for doubt in doubts]
         tally.judged = sum(c.verdict is not Verdict.INCONCLUSIVE for c in tally.comparisons)
         tally.forward_calls = evaluator.forward_calls - before
         return tally
@@ -154,7 +157,12 @@ class Judge:
         return self._settle(entry, differences, level)
 
     def _settle(self, entry: Entry, differences: Differences, level: Level) -> Comparison:
-        return self._compare(entry, settle(self.point, entry, differences, level, self.rtol))
+        try:
+            return self._compare(entry, settle(self.point, entry, differences, level, self.rtol))
+        except BudgetSpent:
+            begun = self._comparison(entry, Estimate.smooth(level.central, level.noise, level.step))
+            reason = "the budget ran out before it could be settled"
+            return replace(begun, verdict=Verdict.INCONCLUSIVE, reason=reason)
 
     # ------------------------------------------------------------------ what drowns in noise
 

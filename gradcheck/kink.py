@@ -6,6 +6,8 @@ import math
 from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
+
 from gradcheck.difference import Estimate, Level, best
 
 # J ~ h**p with p = 1 where f is smooth, 0 at a kink, -1 at a jump, between the last two where a slope is infinite.
@@ -41,7 +43,11 @@ def judge(levels: list[Level]) -> Estimate:
     Levels that follow no law at all mean that the noise was measured too small (rounding errors at equally spaced
     points can be regular by accident): the bars are then widened until the levels are consistent with each other.
     """
-    usable = [level for level in levels if math.isfinite(level.central)]
+    with np.errstate(all="ignore"):  # quotients of values near the largest number overflow on the way
+        return _judge_inflated([level for level in levels if math.isfinite(level.central)])
+
+
+def _judge_inflated(usable: list[Level]) -> Estimate:
     first: Estimate | None = None
     for factor in _INFLATIONS:
         estimate, lawful = _judge([replace(level, noise=level.noise * factor) for level in usable])

@@ -139,9 +139,7 @@ def _shifts(point: Point, at: Named) -> Iterator[tuple[Named, bool]]:
     In the others one primal goes up or down as a whole, by far more than the rest: that reaches legal values which
     random movements rarely do (a bias that is lowered switches a whole layer off), but leaves other kinks near.
     """
-    floats = {
-        name: _SHIFT * point.natural(name) for name, array in at.items() if array.dtype.kind == "f" and array.size
-    }
+    floats = {name: _SHIFT * point.natural(name) for name in point.gradient}  # constants stay where they are
     mains: list[tuple[str, float]] = [("", 0.0)] * _CORNERS
     mains += [(name, sign) for name in floats for sign in (1.0, -1.0)]
     for main, sign in mains:

@@ -153,7 +153,7 @@ class Point:
         """
         if self._spread is None:
             self._spread = {name: np.zeros(array.shape) for name, array in self.gradient.items()}
-            saved = {name: array.copy() for name, array in self.evaluator.point.items()}
+            saved = {name: self.evaluator.point[name].copy() for name in self.gradient}  # constants stay
             try:
                 for _ in range(3):
                     for name, array in saved.items():

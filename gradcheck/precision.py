@@ -51,6 +51,7 @@ def compare_low(
     high: Named,
     tallies: dict[str, Tally],
     rtol: float | None,
+    share: float,
 ) -> None:
     """Compare a low-precision gradient with the float64 one that was compared with differences; adds to the tallies.
 
@@ -68,13 +69,16 @@ def compare_low(
         Entries that are wrong in low precision only are put first, in place of what was found for them.
     rtol : float, optional
         Relative tolerance; by dtype if None.
+    share : float
+        The largest weighted output.
 
     Notes
     -----
     A right backward differs by its rounding, and cancellation can make that larger than any relative tolerance. It is
     measured by how the gradient changes when the point moves by last bits, and never taken to be more than the square
-    root of the dtype's epsilon beside the largest entry of all gradients, nor less than a few last bits of that: terms
-    of its size may have cancelled. What underflows may be lost.
+    root of the dtype's epsilon beside the largest entry of all gradients, nor less than a few last bits of that or
+    of the largest weighted output: terms of such size may have cancelled, as in ``1 - tanh(x) ** 2``. What underflows
+    may be lost.
     """
     spread: Named | None = None
     largest = max((float(np.abs(array).max(initial=0.0)) for array in high.values()), default=0.0)
@@ -92,7 +96,7 @@ def compare_low(
         tiny = float(np.finfo(low[name].dtype).tiny)
         typical = float(np.sqrt(np.mean(spread[name] ** 2)))  # for entries that by chance did not move
         measured = np.minimum(8 * spread[name] + 4 * typical, math.sqrt(eps) * largest)
-        rounding = measured + 4 * eps * largest + _UNDERFLOW * tiny
+        rounding = measured + 4 * eps * max(largest, share) + _UNDERFLOW * tiny
         wrong = ~(finite & (np.abs(coarse - fine) <= limit + rounding))
         failing = {c.index for c in tally.comparisons if c.verdict is Verdict.MISMATCH}
         places = [tuple(int(i) for i in place) for place in np.argwhere(wrong)]
@@ -127,7 +131,7 @@ def _limited(comparison: Comparison, limits: Array) -> Comparison:
 def _spread(evaluator: Evaluator, again: Callable[[], Named], low: Named) -> Named:
     """Measure the rounding of a low-precision backward by its change under last-bit changes of the point."""
     rng = np.random.default_rng(0)
-    saved = {name: array.copy() for name, array in evaluator.point.items()}
+    saved = {name: evaluator.point[name].copy() for name in low}  # constants stay where they are
     spread = {name: np.zeros(array.shape) for name, array in low.items()}
     try:
         for _ in range(_REPEATS):

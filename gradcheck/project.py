@@ -47,9 +47,15 @@ def fast(judge: Judge, name: str) -> Tally:
     tally = Tally()
     point = judge.point
     before = point.evaluator.forward_calls
-    gradient = point.gradient[name]
-    whole = signed(point.rng, gradient.shape) * np.maximum(1.0, np.abs(point.evaluator.point[name]))
+    given = point.gradient[name]
+    finite = np.isfinite(given)
+    whole = signed(point.rng, given.shape) * np.maximum(1.0, np.abs(point.evaluator.point[name])) * finite
+    gradient = np.where(finite, given, 0.0)
     try:
+        # what is not finite is judged by itself: in a sum it would drown, or spoil, all the rest
+        bad: list[Entry] = [(name, tuple(int(i) for i in index)) for index in np.argwhere(~finite)[:_CULPRITS]]
+        tally.comparisons += judge.entries(bad).comparisons
+        point.gradient[name] = gradient
         shares = np.abs(whole * gradient)
         largest = float(np.max(shares, initial=0.0))
         for block in _blocks(shares):
@@ -61,7 +67,9 @@ def fast(judge: Judge, name: str) -> Tally:
             else:
                 _search(judge, name, direction, np.flatnonzero(block), total, tally)
     except BudgetSpent:
-        judge.left_out += gradient.size - tally.judged
+        tally.left_out = gradient.size - tally.judged
+    finally:
+        point.gradient[name] = given
     tally.forward_calls = point.evaluator.forward_calls - before
     return tally
 
@@ -125,13 +133,12 @@ def _moved_off(point: Point) -> Iterator[bool]:
     Outputs and gradient are those of the moved point inside the context.
     """
     evaluator = point.evaluator
-    saved = {name: array.copy() for name, array in evaluator.point.items()}
+    saved = {name: evaluator.point[name].copy() for name in point.gradient}  # constants stay where they are
     base, gradient = point.base, point.gradient
     try:
         for name, array in saved.items():
-            if array.dtype.kind == "f":
-                size = np.where(array == 0, 1.0, np.abs(array))
-                evaluator.point[name][...] = array + (_OFF * size * signed(point.rng, array.shape)).astype(array.dtype)
+            shift = _OFF * point.natural(name) * signed(point.rng, array.shape)
+            evaluator.point[name][...] = array + shift.astype(array.dtype)
         with np.errstate(all="ignore"):
             moved = {name: np.asarray(array, np.float64) for name, array in point.again().items()}
         outputs = evaluator.outputs("all inputs moved off their kinks")
@@ -164,7 +171,7 @@ def _project(point: Point, direction: Named, rtol: float, scale: float = 0.0) ->
         limit = rtol * largest + bar
     null = largest == 0 and bar <= 1e-9 * max(point.size, steepest)
     known = bar <= max(_MEANINGFUL * largest, rtol * scale) or null
-    good = not kinked and abs(expected - value) <= limit and known
+    good = not kinked and abs(expected - value) <= limit < math.inf and known
     reason = "" if good else _UNEXPLAINED
     verdict = Verdict.MATCH if good else Verdict.INCONCLUSIVE
     shown = limit if math.isfinite(limit) else math.inf

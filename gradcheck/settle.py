@@ -131,8 +131,8 @@ def _confirm(analytic: float, differences: Differences, level: Level, last_bit: 
     if still or differences.unmoved or error * level.step <= _INSIDE * last_bit * differences.steepest * ray.scale:
         return None
     finest = max(level.step * level.noise / (0.5 * error), 1e-10 * ray.scale, 64 * ray.spacing)
-    if finest > 0.1 * level.step:
-        return None
+    if finest > 0.1 * level.step or 0 < ray.magnitude < 10 * finest:
+        return None  # 1/x at 1e-11 has its structure below all of these steps
     coarse = differences.level(64 * level.step)
     between = differences.level(power_of_two(math.sqrt(finest * level.step)))
     fine = differences.level(power_of_two(finest))

@@ -146,6 +146,10 @@ def adapt_mapping(
         raise ArgumentError("names was given, but params is a structure whose own keys name its arrays; leave it out")
     top = "" if isinstance(params, Mapping) or hasattr(params, "_fields") or dataclasses.is_dataclass(params) else root
     primals = {path: as_primal(leaf, f"params {path!r}") for path, leaf in _leaves(params, top) if _is_numeric(leaf)}
+    paths = [path for path, _ in _leaves(params, top)]
+    twice = next((path for path in paths if paths.count(path) > 1), None)
+    if twice is not None:
+        raise ArgumentError(f"params has two arrays that are both called {twice!r}; rename a key")
     if not structured and not primals:
         primals = {top: as_primal(params, "params")}
     if not primals:

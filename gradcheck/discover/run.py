@@ -112,9 +112,8 @@ def iter_reports(target: Any, *, pattern: str | None = None, workers: Any = None
 
 
 def command_target(target: Any) -> str:
-    """Return how a target is named on the command line, empty where it names one layer already."""
-    name = name_of_target(target)
-    return "" if ":" in name.rpartition(os.sep)[2] else name
+    """Return how a target is named on the command line."""
+    return name_of_target(target)
 
 
 def run_case(case: Case, options: dict[str, Any], target: str = "") -> Report:
@@ -136,8 +135,10 @@ def run_case(case: Case, options: dict[str, Any], target: str = "") -> Report:
     started = time.perf_counter()
     try:
         report = case.run(**options)
-        again = f'gradcheck check "{target}:{case.name}" --seed {report.seed}' if target else report.reproduce
-        return replace(report, reproduce=again)
+        if not target:
+            return report
+        named = target if ":" in target.rpartition(os.sep)[2] else f"{target}:{case.name}"
+        return replace(report, reproduce=f'gradcheck check "{named}" --seed {report.seed}')
     except Exception as error:  # whatever the user's code raises must not stop the other checks
         where = traceback.extract_tb(error.__traceback__)
         place = f" ({where[-1].filename}:{where[-1].lineno}, in {where[-1].name})" if where else ""
