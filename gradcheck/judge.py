@@ -26,6 +26,9 @@ _CLOSE = 1e-5  # a kink that is seen over no shorter steps may lie beside the po
 _BEYOND = 10.0  # steps so many times longer than the entries themselves see f from afar
 _WITHIN = 1e-2  # steps so much smaller than the entries see no structure on their scale
 _TOO_WIDE = "noise hides the difference over steps as small as the entry itself; longer ones see f from too far away"
+_HIDDEN = (
+    "outputs too large to show so small a change may hide the difference: give them on their own, or at smaller values"
+)
 _MANY_KINKS = "several kinks meet at or near the point, and the slopes seen do not decide; move the point off them"
 _ACCUSES = 9.0  # so many more error bars than allowed: noise is measured in one direction, and may be larger in others
 _ALONE = 3  # so few doubtful entries are measured one by one, not together
@@ -281,6 +284,8 @@ class Judge:
         natural = max(float(self.point.natural(name)[index]), float(np.median(self.point.natural(name))))
         if estimate.step > _BEYOND * natural and self._drowns(entry, result.error, _WITHIN * natural):
             return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_TOO_WIDE)
+        if result.error <= self._hidden(entry, estimate.step):
+            return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_HIDDEN)
         reason = "outside the one-sided slopes of a kink" if estimate.kinked else ""
         wrong = replace(result, verdict=Verdict.MISMATCH, reason=reason)
         if name in self._wrong_nearby:
@@ -295,7 +300,8 @@ class Judge:
         margin = 1e-3 * (high - low) + allowed(result.analytic, 0.0, estimate.error_bar, self.rtol)
         bends = _BENDS * max(abs(result.analytic), abs(result.numerical))
         if not estimate.kinked and (high - low <= _SAME * result.error or result.error <= bends):
-            return wrong  # one slope all around, as far as f bends: wrong at this very point
+            # one slope all around, as far as f bends: wrong at this very point, or kinks cancel here by accident
+            return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_MANY_KINKS) if self._on_a_kink() else wrong
         if low - margin <= result.analytic <= high + margin:
             bar = 0.5 * (high - low) + margin
             hull = replace(result, numerical=0.5 * (low + high), error_bar=bar, allowed=bar, limit=2 * bar)
@@ -311,6 +317,21 @@ class Judge:
         """Tell whether a kink is known to lie at the point, as far as the entry's own size goes, and not beside it."""
         name, index = entry
         return estimate.closest <= _CLOSE * float(self.point.natural(name)[index])
+
+    def _hidden(self, entry: Entry, step: float) -> float:
+        """Return what outputs that no step moves could hide: a last bit of 1e14 is worth more than most changes."""
+        differences = self.point.along_entry(entry)
+        differences.explore()
+        return differences.hidden_at(max(step, differences.ray.scale))
+
+    def _on_a_kink(self) -> bool:
+        """Tell whether the point is on some kink, by the two sides of a random direction through all entries."""
+        point = self.point
+        direction = {
+            name: point.natural(name) * signed(point.rng, array.shape) for name, array in point.gradient.items()
+        }
+        differences, _ = point.along(direction)
+        return kink.persists(differences.level(2.0**-20), differences.level(2.0**-22))
 
     def _drowns(self, entry: Entry, error: float, step: float) -> bool:
         """Tell whether an error is less than noise makes of a difference at some step."""

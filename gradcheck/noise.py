@@ -149,6 +149,6 @@ def _grid(values: Vector) -> Vector:
     low = (whole & -whole).astype(np.float64)
     width = np.where(whole != 0, np.ldexp(low, exponent - 53), np.inf).min(axis=0)
     ordered = np.sort(values, axis=0)
-    distinct = 1 + (np.diff(ordered, axis=0) > 0).sum(axis=0)
+    distinct = 1 + (ordered[1:] > ordered[:-1]).sum(axis=0)
     rounded = (distinct >= _DISTINCT) & (width <= _COARSEST * np.abs(values).max(axis=0))
     return np.asarray(np.where(rounded, width, 0.0))
