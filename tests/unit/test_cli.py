@@ -247,3 +247,21 @@ def test_progress_bar_is_for_long_work_on_a_terminal(folder, seconds, shown):
     assert code == 0
     assert ("checking" in output) is shown
     assert "MATCH" in output
+
+
+def test_what_was_not_checked_is_said_of_layers_that_are_ok(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "forgets.py").write_text(
+        "import numpy as np\n"
+        "class Dense:\n"
+        "    def __init__(self, n_in, n_out):\n"
+        "        self.W, self.b = np.random.default_rng(0).normal(size=(n_in, n_out)), np.zeros(n_out)\n"
+        "    def forward(self, X):\n"
+        "        self.X = X\n"
+        "        return X @ self.W + self.b\n"
+        "    def backward(self, dout):\n"
+        "        self.dW = self.X.T @ dout\n"
+        "        return dout @ self.W.T\n"
+    )
+    assert main(["check", "forgets.py"]) == 0
+    assert "note  Dense: b has no gradient (looked for db" in capsys.readouterr().out
