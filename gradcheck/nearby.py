@@ -59,6 +59,7 @@ def slopes_nearby(point: Point, entry: Entry, gap: float) -> Slopes:
     values: list[float] = []
     saved = {key: array.copy() for key, array in point.evaluator.point.items()}
     base = point.base
+    size = float(point.natural(name)[index])  # of the point itself: a zero moved by 1e-9 is no entry of size 1e-9
     try:
         for shift, generic in _shifts(point, saved):
             for key, array in saved.items():
@@ -66,7 +67,7 @@ def slopes_nearby(point: Point, entry: Entry, gap: float) -> Slopes:
             with np.errstate(all="ignore"):
                 gradient = point.again()
             point.base = point.evaluator.outputs("all inputs moved off a kink")
-            numerical, doubt = _slope(point, entry, _UNKNOWN * gap)
+            numerical, doubt = _slope(point, entry, size, _UNKNOWN * gap)
             if not doubt <= _UNKNOWN * gap:
                 continue
             if abs(float(gradient[name][index]) - numerical) <= _SLACK * gap + 2 * doubt:
@@ -80,15 +81,14 @@ def slopes_nearby(point: Point, entry: Entry, gap: float) -> Slopes:
     return Slopes(values, wrong=False)
 
 
-def _slope(point: Point, entry: Entry, enough: float) -> tuple[float, float]:
+def _slope(point: Point, entry: Entry, size: float, enough: float) -> tuple[float, float]:
     """Return the slope of an entry, and how far two small steps, their sides and their noise leave it open.
 
     Other kinks may lie near: steps are taken smaller until the slope is known well enough, or noise forbids.
     """
-    name, index = entry
     differences = point.along_entry(entry)
     differences.explore()
-    step = min(_FINE * default_step(point.eps(name), 1.0), 0.1 * _SHIFT) * float(point.natural(name)[index])
+    step = min(_FINE * default_step(point.eps(entry[0]), 1.0), 0.1 * _SHIFT) * size
     found = (math.nan, math.inf)
     for smaller in (1.0, 2.0**-6, 2.0**-12):
         fine, coarse = differences.level(smaller * step), differences.level(4 * smaller * step)
