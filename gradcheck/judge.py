@@ -29,7 +29,6 @@ _TOO_WIDE = "noise hides the difference over steps as small as the entry itself;
 _HIDDEN = (
     "outputs too large to show so small a change may hide the difference: give them on their own, or at smaller values"
 )
-_FAR_ABOVE = 100.0  # error bars
 _MANY_KINKS = "several kinks meet at or near the point, and the slopes seen do not decide; move the point off them"
 _ACCUSES = 9.0  # so many more error bars than allowed: noise is measured in one direction, and may be larger in others
 _ALONE = 3  # so few doubtful entries are measured one by one, not together
@@ -296,8 +295,7 @@ class Judge:
             self._wrong_nearby.add(name)
             return wrong
         if not slopes.values:
-            # noise forbids a look beside the point: an error not far above it may be kinks that cancel here
-            unclear = estimate.kinked or result.error < _FAR_ABOVE * estimate.error_bar or self._on_a_kink()
+            unclear = estimate.kinked or self._on_a_kink()
             return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_MANY_KINKS) if unclear else wrong
         low, high = min(slopes.values), max(slopes.values)
         margin = 1e-3 * (high - low) + allowed(result.analytic, 0.0, estimate.error_bar, self.rtol)
