@@ -14,6 +14,8 @@ from gradcheck.probe import default_step, signed
 
 _SHIFT = 1e-5  # how far the points lie off the kink, in units of the point
 _FINE = 1e-2  # of a first step: slopes nearby are taken over less than the distance to the kink
+_BELOW = (1.0, 2.0**-6, 2.0**-12)  # multiples of a step that stays on one side of the kink
+_ABOVE = (2.0**5, 2.0**10, 2.0**15, 2.0**20)  # of one that may cross it: agreement is no accident, the rest proves nothing
 _SLACK = 1e-3  # of the gap
 _UNKNOWN = 0.1  # of the gap
 _ALIKE = 0.02  # of the jump: slopes that near each other are the same one
@@ -67,13 +69,16 @@ def slopes_nearby(point: Point, entry: Entry, gap: float) -> Slopes:
             with np.errstate(all="ignore"):
                 gradient = point.again()
             point.base = point.evaluator.outputs("all inputs moved off a kink")
-            numerical, doubt = _slope(point, entry, size, _UNKNOWN * gap)
-            if not doubt <= _UNKNOWN * gap:
-                continue
-            if abs(float(gradient[name][index]) - numerical) <= _SLACK * gap + 2 * doubt:
-                values.append(numerical)
-            elif generic:
-                return Slopes(values, wrong=True)
+            analytic = float(gradient[name][index])
+            for steps in (_BELOW, _ABOVE):
+                numerical, doubt = _slope(point, entry, size, steps, _UNKNOWN * gap)
+                if doubt > _UNKNOWN * gap:
+                    continue  # steps below the shift drown in noise: longer ones do not, where nothing else is near
+                if abs(analytic - numerical) <= _SLACK * gap + 2 * doubt:
+                    values.append(numerical)
+                elif generic and steps is _BELOW:
+                    return Slopes(values, wrong=True)
+                break
     finally:
         point.base = base
         for key, array in saved.items():
@@ -81,17 +86,19 @@ def slopes_nearby(point: Point, entry: Entry, gap: float) -> Slopes:
     return Slopes(values, wrong=False)
 
 
-def _slope(point: Point, entry: Entry, size: float, enough: float) -> tuple[float, float]:
+def _slope(
+    point: Point, entry: Entry, size: float, factors: tuple[float, ...], enough: float
+) -> tuple[float, float]:
     """Return the slope of an entry, and how far two small steps, their sides and their noise leave it open.
 
-    Other kinks may lie near: steps are taken smaller until the slope is known well enough, or noise forbids.
+    Other kinks may lie near: steps are tried in turn until the slope is known well enough.
     """
     differences = point.along_entry(entry)
     differences.explore()
     step = min(_FINE * default_step(point.eps(entry[0]), 1.0), 0.1 * _SHIFT) * size
     found = (math.nan, math.inf)
-    for smaller in (1.0, 2.0**-6, 2.0**-12):
-        fine, coarse = differences.level(smaller * step), differences.level(4 * smaller * step)
+    for factor in factors:
+        fine, coarse = differences.level(factor * step), differences.level(4 * factor * step)
         if math.isfinite(fine.central) and math.isfinite(coarse.central):
             changes = (abs(coarse.central - fine.central), abs(fine.jump), abs(coarse.jump))
             found = min(found, (fine.central, max(fine.noise, *changes)), key=lambda each: each[1])
