@@ -281,7 +281,9 @@ class Judge:
         does. The backward must be right at those points.
         """
         name, index = entry
-        natural = max(float(self.point.natural(name)[index]), float(np.median(self.point.natural(name))))
+        sizes = self.point.natural(name)
+        # small by chance among entries of one size, or one of many sizes, each with a scale of its own?
+        natural = max(float(sizes[index]), float(np.quantile(sizes, 0.25)))
         if estimate.step > _BEYOND * natural and self._drowns(entry, result.error, _WITHIN * natural):
             return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_TOO_WIDE)
         if result.error <= self._hidden(entry, estimate.step):
