@@ -1,0 +1,86 @@
+"""What is a row of the table? A function, its true pullback, the point, and what has to be said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Vjp = Callable[..., Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One function at one point, with the truth."""
+
+    id: str
+    f: Callable[..., Any]
+    """``f(*inputs)`` in plain NumPy: an array, or a tuple of arrays."""
+    vjp: Vjp
+    """``vjp(cotangent, *inputs)``: the true pullback, by closed form or mpmath, never by the engine."""
+    inputs: tuple[Any, ...]
+    why: str
+    """What makes it hard, or why it must be easy."""
+    expect: str = "match"
+    """``"match"``, ``"kink"`` (the pullback is a legal subgradient), or ``"inconclusive"`` where f's values hide it."""
+    accuracy: float = 1e-6
+    """Accuracy budget: how near the numerical derivative has to come to the truth, beside the largest entry of its
+    array. 1 % of the largest entry must be seen where this is below 0.005."""
+    wrong: dict[str, Vjp] = field(default_factory=dict)
+    """Wrong twins that people really write, by name; each must be caught."""
+
+
+@dataclass(frozen=True, eq=False)
+class Twin:
+    """A row's pullback with an error in it."""
+
+    row: Row
+    name: str
+    vjp: Vjp
+    accused: bool
+    """Whether MISMATCH is demanded; else it is enough that it does not pass."""
+
+    @property
+    def id(self) -> str:
+        return f"{self.row.id}-{self.name}"
+
+
+def gradients(vjp: Vjp, *arguments: Any) -> list[np.ndarray]:
+    """Return a pullback's result as a list of float arrays, one for each input that has a gradient."""
+    result = vjp(*arguments)
+    return [np.array(g, dtype=np.result_type(g, np.float16)) for g in (result if isinstance(result, tuple) else (result,))]
+
+
+def spoilt(row: Row, change: Callable[[np.ndarray], Any]) -> Vjp:
+    """Return the row's pullback with the largest entry (at ones for a cotangent of signs +, -, +, ...) changed."""
+    outputs = row.f(*row.inputs)
+    cotangent = tuple(map(_signs, outputs)) if isinstance(outputs, tuple) else _signs(outputs)
+    at = gradients(row.vjp, cotangent, *row.inputs)
+    which = int(np.argmax([np.max(np.abs(g), initial=0.0) for g in at]))
+    index = np.unravel_index(int(np.argmax(np.abs(at[which]))), at[which].shape)
+
+    def vjp(*arguments: Any) -> Any:
+        result = row.vjp(*arguments)
+        arrays = gradients(row.vjp, *arguments)
+        arrays[which][index] = change(arrays[which][index])
+        return tuple(arrays) if isinstance(result, tuple) else arrays[0]
+
+    return vjp
+
+
+def _signs(output: Any) -> np.ndarray:
+    output = np.asarray(output)
+    return np.where(np.arange(output.size).reshape(output.shape) % 2, -1.0, 1.0) * np.ones_like(output)
+
+
+def twins(row: Row) -> Iterator[Twin]:
+    """Yield the row's wrong twins: those of its own, and one entry wrong where f is smooth and says enough."""
+    for name, vjp in row.wrong.items():
+        yield Twin(row, name, vjp, accused=row.expect != "inconclusive")
+    if row.expect != "match":
+        return
+    yield Twin(row, "sign", spoilt(row, lambda g: -g), accused=True)
+    if row.accuracy < 0.005:
+        yield Twin(row, "one-percent", spoilt(row, lambda g: 1.01 * g), accused=True)
