@@ -11,7 +11,7 @@ from gradcheck import kink
 from gradcheck.difference import Differences, Estimate, Level
 from gradcheck.evaluate import BudgetSpent
 from gradcheck.layer import Named
-from gradcheck.nearby import slopes_nearby, steady_nearby
+from gradcheck.nearby import attained_nearby, slopes_nearby, steady_nearby
 from gradcheck.point import Entry, Point
 from gradcheck.probe import default_step, signed
 from gradcheck.report import Comparison, Verdict
@@ -309,6 +309,10 @@ class Judge:
             bar = 0.5 * (high - low) + margin
             hull = replace(result, numerical=0.5 * (low + high), error_bar=bar, allowed=bar, limit=2 * bar)
             return self._kink(hull, f"several kinks meet; slopes nearby {low:.6g} to {high:.6g}")
+        if estimate.kinked and attained_nearby(self.point, entry, max(estimate.high - estimate.low, high - low)):
+            bar = result.error + estimate.error_bar
+            piece = replace(result, error_bar=bar, allowed=bar, limit=2 * bar)
+            return self._kink(piece, f"several kinks meet; {result.analytic:.6g} is the slope of a piece nearby")
         at_the_point = self._at_the_point(entry, estimate)
         if estimate.kinked and at_the_point and slopes.are_among(estimate.low, estimate.high):
             outside = max(estimate.low - result.analytic, result.analytic - estimate.high)

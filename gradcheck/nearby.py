@@ -21,6 +21,8 @@ _UNKNOWN = 0.1  # of the gap
 _ALIKE = 0.02  # of the jump: slopes that near each other are the same one
 _REST = 1e-4  # movement of the rest, where one primal goes up or down as a whole
 _CORNERS = 4  # points at which everything is moved at random
+_TRIES = 64  # points at which the backward is asked whether it takes the same value there
+_DECADES = 3.0  # over which their movements are spread, so that now this entry decides and now that
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,47 @@ def _slope(
         if found[1] <= enough:
             break
     return found
+
+
+def attained_nearby(point: Point, entry: Entry, gap: float) -> bool:
+    """Tell whether the analytic derivative of an entry is also that of a smooth point nearby, and right there.
+
+    Then it is a legal subgradient, as a limit of gradients. Where kinks meet at random distances below what any step
+    can resolve, the backward at the point is that of one of many pieces, and not of those that larger steps see.
+
+    Parameters
+    ----------
+    point : Point
+        Left as it is.
+    entry : Entry
+        The entry.
+    gap : float
+        As in `slopes_nearby`.
+    """
+    name, index = entry
+    analytic = point.analytic(entry)
+    saved = {key: array.copy() for key, array in point.evaluator.point.items()}
+    base = point.base
+    size = float(point.natural(name)[index])
+    try:
+        for _ in range(_TRIES):
+            for key in point.gradient:
+                spread = 10.0 ** -point.rng.uniform(0.0, _DECADES, saved[key].shape)
+                shift = _SHIFT * point.natural(key) * spread * signed(point.rng, saved[key].shape)
+                point.evaluator.point[key][...] = saved[key] + shift.astype(saved[key].dtype)
+            with np.errstate(all="ignore"):
+                moved = float(point.again()[name][index])
+            if not abs(moved - analytic) <= _ALIKE * gap:
+                continue
+            point.base = point.evaluator.outputs("all inputs moved off a kink")
+            numerical, doubt = _slope(point, entry, size, _BELOW, _UNKNOWN * gap)
+            if doubt <= _UNKNOWN * gap and abs(moved - numerical) <= _SLACK * gap + 2 * doubt:
+                return True
+    finally:
+        point.base = base
+        for key, array in saved.items():
+            point.evaluator.point[key][...] = array
+    return False
 
 
 def steady_nearby(point: Point, entry: Entry, distance: float, tolerance: float) -> bool:
