@@ -10,6 +10,7 @@ import numpy as np
 
 from gradcheck.evaluate import BudgetSpent, Evaluator, Pass
 from gradcheck.layer import Array, BrokenContract, Layer, Named
+from gradcheck.parts import as_double, complex_where, eps_of, is_inexact, number
 from gradcheck.report import Violation
 
 
@@ -77,7 +78,7 @@ def examine(evaluator: Evaluator, vectors: Named, first: Pass, expected: Named, 
     found.notes += [
         f"{evaluator.layer.name} returned a gradient for {name!r}, which is no input: ignored"
         for name in raw
-        if name not in evaluator.point and evaluator.layer.mode == "vjp"
+        if name not in evaluator.given and evaluator.layer.mode == "vjp"
     ]
     _repeat(evaluator, vectors, first, expected, found)
     if not found.violations:
@@ -101,7 +102,10 @@ def _arrays(result: Mapping[str, Any], expected: Named, found: Findings, layer: 
         except (TypeError, ValueError) as error:
             found.violate("dtype", name, f"{label} is no array: {error}")
             continue
-        if array.dtype.kind != "f":
+        if array.dtype.kind == "c" != like.dtype.kind:
+            part = "take its real part" if layer.mode == "vjp" else "the output is real, and so is its tangent"
+            found.violate("dtype", name, f"{label} has dtype {array.dtype}, {name} has {like.dtype}: {part}")
+        elif not is_inexact(array):
             cut = ", integers cut its fraction off" if array.dtype.kind in "iu" else ""
             text = f"{label} has dtype {array.dtype}, {name} has {like.dtype}: a gradient is floating-point{cut}"
             found.violate("dtype", name, text)
@@ -112,9 +116,9 @@ def _arrays(result: Mapping[str, Any], expected: Named, found: Findings, layer: 
             found.misshapen[name] = array
             found.violate("shape", name, f"{label} has shape {array.shape}, {name} has {like.shape}: {advice}")
         else:
-            if array.dtype.itemsize < like.dtype.itemsize:
+            if eps_of(array.dtype) > eps_of(like.dtype):
                 found.notes.append(f"{label} has dtype {array.dtype}, {name} has {like.dtype}: precision is lost")
-            arrays[name] = np.array(array)
+            arrays[name] = np.array(complex_where(like, array))
     return arrays
 
 
@@ -165,7 +169,7 @@ def _repeat(evaluator: Evaluator, vectors: Named, first: Pass, expected: Named, 
         where = _differs(array, second.outputs.get(name))
         if where is not None:
             values = _values(name, where, array, second.outputs)
-            remedy = "seed its random numbers, or reset the state it keeps, before each call"
+            remedy = "put back before each call what the forward changes (a counter, a generator), with reset="
             text = f"two identical forward calls gave different results: {values}; {remedy}"
             found.violate("determinism", name, text)
             return
@@ -215,7 +219,7 @@ def _after_another_forward(evaluator: Evaluator, vectors: Named, elsewhere: Name
     layer = evaluator.layer
     if evaluator.budget is not None and evaluator.forward_calls + 2 > evaluator.budget:
         raise BudgetSpent
-    primals = {name: array.copy() for name, array in evaluator.point.items()}
+    primals = {name: array.copy() for name, array in evaluator.given.items()}
     evaluator.forward_calls += 2
     evaluator.backward_calls += 1
     try:
@@ -248,8 +252,8 @@ def _nearby(evaluator: Evaluator) -> Named:
     """Return another point, near enough to be in the domain, far enough to be told apart."""
     rng = np.random.default_rng(0)
     moved = {}
-    for name, array in evaluator.point.items():
-        if array.dtype.kind != "f" or not array.size:
+    for name, array in evaluator.given.items():
+        if not is_inexact(array) or not array.size:
             moved[name] = array.copy()
             continue
         shift = rng.uniform(0.01, 0.03, array.shape) * rng.choice([-1.0, 1.0], array.shape)
@@ -269,17 +273,16 @@ def _differs(one: Array, other: Array | None) -> tuple[int, ...] | None:
     """Return the entry where two results differ most, or None where they agree up to reordered rounding."""
     if other is None or one.shape != other.shape:
         return None
-    if one.dtype.kind not in "fc":
+    if not is_inexact(one):
         same = one == other
         worst = None if np.all(same) else int(np.argmin(same))
     else:
         with np.errstate(all="ignore"):
-            gap = np.abs(one.astype(np.float64) - other.astype(np.float64))
+            gap = np.abs(as_double(one) - as_double(other))
         gap = np.where(np.isnan(one) & np.isnan(other) | (one == other), 0.0, gap)
         gap = np.where(np.isnan(gap), np.inf, gap)
         finite = np.abs(one[np.isfinite(one)])
-        eps = float(np.finfo(one.dtype).eps)
-        limit = eps ** (2 / 3) * (float(finite.max()) if finite.size else 1.0)
+        limit = eps_of(one.dtype) ** (2 / 3) * (float(finite.max()) if finite.size else 1.0)
         worst = int(np.argmax(gap)) if gap.size and gap.max() > limit else None
     return None if worst is None else tuple(int(i) for i in np.unravel_index(worst, one.shape))
 
@@ -300,7 +303,7 @@ def _values(
 ) -> str:
     other = others[name]
     index = f"[{', '.join(map(str, where))}]" if where else ""
-    return f"{name}{index} {a} {float(one[where]):.12g}, {b} {float(other[where]):.12g}"
+    return f"{name}{index} {a} {number(one[where]):.12g}, {b} {number(other[where]):.12g}"
 
 
 __all__ = ["BrokenContract", "Findings", "examine", "shape_advice"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.layer import Array, Layer, Named
+from gradcheck.parts import complex_where, is_inexact, parts
 
 Vectors = Named | Callable[[Named], Named]
 Vector = np.ndarray[tuple[int], np.dtype[np.float64]]
@@ -46,21 +46,24 @@ class Evaluator:
 
     Attributes
     ----------
+    given : dict of str to ndarray
+        Own, writable arrays. The user's code sees read-only views of them, or copies if it cannot live with those.
     point : dict of str to ndarray
-        Own, writable arrays: move an entry, evaluate, move it back. The user's code sees read-only views of them, or
-        copies if it cannot live with those.
+        The real numbers that they are made of, in the same memory (`gradcheck.parts.parts`): move an entry, evaluate,
+        move it back.
     forward_calls, backward_calls : int
         What has been spent.
     """
 
     def __init__(self, layer: Layer, primals: Named, budget: int | None = None) -> None:
         self.layer = layer
-        self.point: Named = {name: array.copy(order="K") for name, array in primals.items()}
+        self.given: Named = {name: array.copy(order="K") for name, array in primals.items()}
+        self.point: Named = {name: parts(array) for name, array in self.given.items()}
         self.budget = budget
         self.forward_calls, self.backward_calls = layer.trial_calls
         self._copies = False
         self.names: tuple[str, ...] = ()
-        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._like: Named = {}
 
     def run(self, vectors: Vectors | None = None, *, layer: Layer | None = None, moved: str = "") -> Pass:
         """Run the forward, and the backward if `vectors` (cotangents or tangents) are given.
@@ -95,7 +98,7 @@ class Evaluator:
     def _run(self, layer: Layer, vectors: Vectors | None, moved: str) -> Pass:
         if self.budget is not None and self.forward_calls >= self.budget:
             raise BudgetSpent
-        given = {name: self._lend(array) for name, array in self.point.items()}
+        given = {name: self._lend(array) for name, array in self.given.items()}
         self.forward_calls += 1
         try:
             outputs, derivative = layer(given)
@@ -144,7 +147,7 @@ class Evaluator:
         return [
             name
             for name, array in given.items()
-            if not np.array_equal(array, self.point[name], equal_nan=array.dtype.kind == "f")
+            if not np.array_equal(array, self.given[name], equal_nan=is_inexact(array))
         ]
 
     def take_calls(self, other: Evaluator) -> None:
@@ -153,19 +156,23 @@ class Evaluator:
 
     def remember(self, outputs: Named) -> None:
         """Fix which outputs are differentiable and their shapes, from the pass at the point itself."""
-        self.names = tuple(name for name, array in outputs.items() if array.dtype.kind == "f")
-        self._shapes = {name: outputs[name].shape for name in self.names}
+        self.names = tuple(name for name, array in outputs.items() if is_inexact(array))
+        self._like = {name: np.empty_like(outputs[name]) for name in self.names}
 
     def flatten(self, outputs: Named) -> Vector:
-        """Concatenate the differentiable outputs to one float64 vector; NaN where their shape is not as remembered."""
-        parts = []
+        """Concatenate the real numbers of the differentiable outputs; NaN where their shape is not as remembered.
+
+        A real output in place of a complex one is complex with no imaginary part; the other way round it has left its
+        domain (the root of a negative number).
+        """
+        vectors = []
         for name in self.names:
-            array = outputs.get(name)
-            if array is None or array.shape != self._shapes[name]:
-                parts.append(np.full(math.prod(self._shapes[name]), np.nan))
+            array, like = outputs.get(name), self._like[name]
+            if array is None or array.shape != like.shape or (array.dtype.kind == "c" != like.dtype.kind):
+                vectors.append(np.full(parts(like).size, np.nan))
             else:
-                parts.append(array.astype(np.float64).ravel())
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+                vectors.append(parts(complex_where(like, array)).astype(np.float64).ravel())
+        return vectors[0] if len(vectors) == 1 else np.concatenate(vectors)
 
     def outputs(self, moved: str) -> Vector:
         """Evaluate the forward at the moved point: one float64 vector, NaN where it left the function's domain."""
@@ -177,7 +184,7 @@ class Evaluator:
             except ValueError as error:
                 if "math domain error" not in str(error) and "math range error" not in str(error):
                     raise
-        return np.full(sum(math.prod(shape) for shape in self._shapes.values()), np.nan)
+        return np.full(sum(parts(like).size for like in self._like.values()), np.nan)
 
 
 def _refuses_read_only(error: ValueError) -> bool:

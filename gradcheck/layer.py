@@ -90,8 +90,8 @@ class Layer:
 
 
 def is_differentiable(array: Array) -> bool:
-    """Tell whether an array's dtype has a derivative (floating; integers, booleans and objects are constants)."""
-    return bool(np.issubdtype(array.dtype, np.floating))
+    """Tell whether an array's dtype has a derivative (real or complex; integers, booleans, objects are constants)."""
+    return bool(np.issubdtype(array.dtype, np.inexact))
 
 
 def name_outputs(result: object) -> Named:

@@ -15,7 +15,12 @@ from gradcheck.probe import default_step, signed
 _SHIFT = 1e-5  # how far the points lie off the kink, in units of the point
 _FINE = 1e-2  # of a first step: slopes nearby are taken over less than the distance to the kink
 _BELOW = (1.0, 2.0**-6, 2.0**-12)  # multiples of a step that stays on one side of the kink
-_ABOVE = (2.0**5, 2.0**10, 2.0**15, 2.0**20)  # of one that may cross it: agreement is no accident, the rest proves nothing
+_ABOVE = (
+    2.0**5,
+    2.0**10,
+    2.0**15,
+    2.0**20,
+)  # of one that may cross it: only agreement proves anything
 _SLACK = 1e-3  # of the gap
 _UNKNOWN = 0.1  # of the gap
 _ALIKE = 0.02  # of the jump: slopes that near each other are the same one
@@ -88,9 +93,7 @@ def slopes_nearby(point: Point, entry: Entry, gap: float) -> Slopes:
     return Slopes(values, wrong=False)
 
 
-def _slope(
-    point: Point, entry: Entry, size: float, factors: tuple[float, ...], enough: float
-) -> tuple[float, float]:
+def _slope(point: Point, entry: Entry, size: float, factors: tuple[float, ...], enough: float) -> tuple[float, float]:
     """Return the slope of an entry, and how far two small steps, their sides and their noise leave it open.
 
     Other kinks may lie near: steps are tried in turn until the slope is known well enough.

@@ -35,9 +35,10 @@ class Point:
     cotangent : ndarray, shape (m,)
         Weights of the outputs.
     gradient : dict of str to ndarray
-        The analytic gradient, for the primals to be judged.
+        The analytic gradient, for the primals to be judged, as real float64 numbers in the shapes of
+        `Evaluator.point`.
     again : callable
-        ``again()`` returns the analytic gradient at the evaluator's moved point, with the same cotangent.
+        ``again()`` returns the same at the evaluator's moved point, with the same cotangent.
     rng : numpy.random.Generator
         For directions.
 

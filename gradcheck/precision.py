@@ -11,23 +11,19 @@ import numpy as np
 from gradcheck.evaluate import Evaluator
 from gradcheck.judge import Tally
 from gradcheck.layer import Array, Layer, Named
+from gradcheck.parts import as_double, eps_of, is_inexact, parts
 from gradcheck.report import Comparison, Verdict
 from gradcheck.summarise import MISMATCHES_KEPT
 from gradcheck.tolerance import default_rtol
 
-_DOUBLE = np.dtype(np.float64)
+_DOUBLE = eps_of(np.float64)
 _REPEATS = 4
 _UNDERFLOW = 1e3  # products of a few numbers underflow before their result does
 
 
-def as_float64(array: Array) -> Array:
-    """Return floating-point arrays as float64, constants as they are."""
-    return array.astype(np.float64) if array.dtype.kind == "f" else array
-
-
 def coarsest(layer: Layer) -> str:
     """Return the name of the coarsest dtype among the primals to differentiate."""
-    return min((layer.primals[name].dtype for name in layer.wrt), key=lambda dtype: dtype.itemsize).name
+    return max((layer.primals[name].dtype for name in layer.wrt), key=eps_of).name
 
 
 def widened(layer: Layer, evaluator: Evaluator) -> Evaluator | None:
@@ -35,10 +31,9 @@ def widened(layer: Layer, evaluator: Evaluator) -> Evaluator | None:
 
     It goes on with the counts and the budget of the given one.
     """
-    floats = [array for array in layer.primals.values() if array.dtype.kind == "f"]
-    if all(array.dtype.itemsize >= _DOUBLE.itemsize for array in floats):
+    if all(eps_of(array.dtype) <= _DOUBLE for array in layer.primals.values() if is_inexact(array)):
         return None
-    double = Evaluator(layer, {name: as_float64(array) for name, array in layer.primals.items()}, evaluator.budget)
+    double = Evaluator(layer, {name: as_double(array) for name, array in layer.primals.items()}, evaluator.budget)
     double.take_calls(evaluator)
     return double
 
@@ -62,9 +57,9 @@ def compare_low(
     evaluator : Evaluator
         At the point, in the layer's own precision.
     again : callable
-        ``again()`` returns the low-precision gradient at the evaluator's moved point.
+        ``again()`` returns the low-precision gradient at the evaluator's moved point, as real float64 numbers.
     low, high : dict of str to ndarray
-        The two gradients.
+        The two gradients; `high` as the real numbers that it is made of.
     tallies : dict of str to Tally
         Entries that are wrong in low precision only are put first, in place of what was found for them.
     rtol : float, optional
@@ -83,7 +78,7 @@ def compare_low(
     spread: Named | None = None
     largest = max((float(np.abs(array).max(initial=0.0)) for array in high.values()), default=0.0)
     for name, tally in tallies.items():
-        coarse, fine = low[name].astype(np.float64), high[name]
+        coarse, fine = parts(low[name]).astype(np.float64), high[name]
         relative = rtol or default_rtol([low[name].dtype, layer.primals[name].dtype])
         limit = relative * np.maximum(np.abs(coarse), np.abs(fine))
         finite = np.isfinite(coarse) & np.isfinite(fine)
@@ -92,7 +87,7 @@ def compare_low(
             continue
         if spread is None:
             spread = _spread(evaluator, again, low)
-        eps = float(np.finfo(low[name].dtype).eps)
+        eps = eps_of(low[name].dtype)
         tiny = float(np.finfo(low[name].dtype).tiny)
         typical = float(np.sqrt(np.mean(spread[name] ** 2)))  # for entries that by chance did not move
         measured = np.minimum(8 * spread[name] + 4 * typical, math.sqrt(eps) * largest)
@@ -132,17 +127,17 @@ def _spread(evaluator: Evaluator, again: Callable[[], Named], low: Named) -> Nam
     """Measure the rounding of a low-precision backward by its change under last-bit changes of the point."""
     rng = np.random.default_rng(0)
     saved = {name: evaluator.point[name].copy() for name in low}  # constants stay where they are
-    spread = {name: np.zeros(array.shape) for name, array in low.items()}
+    spread = {name: np.zeros(parts(array).shape) for name, array in low.items()}
     try:
         for _ in range(_REPEATS):
             for name, array in saved.items():
-                if array.dtype.kind == "f":
-                    eps = float(np.finfo(array.dtype).eps)
+                if is_inexact(array):
+                    eps = eps_of(array.dtype)
                     evaluator.point[name][...] = array * (1 + eps * rng.choice([-1, 1], array.shape))
             with np.errstate(all="ignore"):
                 moved = again()
             for name, array in moved.items():
-                spread[name] = np.fmax(spread[name], np.abs(np.asarray(array, np.float64) - low[name]))
+                spread[name] = np.fmax(spread[name], np.abs(array - parts(low[name]).astype(np.float64)))
     finally:
         for name, array in saved.items():
             evaluator.point[name][...] = array

@@ -140,7 +140,7 @@ def _moved_off(point: Point) -> Iterator[bool]:
             shift = _OFF * point.natural(name) * signed(point.rng, array.shape)
             evaluator.point[name][...] = array + shift.astype(array.dtype)
         with np.errstate(all="ignore"):
-            moved = {name: np.asarray(array, np.float64) for name, array in point.again().items()}
+            moved = point.again()
         outputs = evaluator.outputs("all inputs moved off their kinks")
         point.base, point.gradient = outputs, moved
         yield bool(np.isfinite(outputs).all()) and all(bool(np.isfinite(array).all()) for array in moved.values())

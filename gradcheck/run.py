@@ -14,8 +14,19 @@ from gradcheck.joint import judge_jointly
 from gradcheck.judge import Judge, Tally
 from gradcheck.layer import Array, BrokenContract, Layer, Named
 from gradcheck.options import Options
+from gradcheck.parts import (
+    as_double,
+    complex_where,
+    eps_of,
+    from_parts,
+    is_double,
+    is_inexact,
+    number,
+    parts,
+    real_parts,
+)
 from gradcheck.point import Point
-from gradcheck.precision import as_float64, coarsest, compare_low, widened
+from gradcheck.precision import coarsest, compare_low, widened
 from gradcheck.probe import signed
 from gradcheck.project import fast
 from gradcheck.report import Report, Verdict, Violation
@@ -107,6 +118,9 @@ def _require_outputs(layer: Layer, evaluator: Evaluator, outputs: Named) -> None
         raise ArgumentError(
             f"{layer.name}: the forward returned no floating-point output but {listing}; return floats to differentiate"
         )
+    loss = next(iter(outputs.values()))
+    if not layer.cotangent and loss.dtype.kind == "c":
+        raise ArgumentError(f"{layer.name}: the loss is complex ({loss.dtype}); a loss is real: return its real part")
     if not layer.cotangent and (len(outputs) > 1 or next(iter(outputs.values())).size != 1):
         shapes = ", ".join(str(array.shape) for array in outputs.values())
         raise ArgumentError(f"{layer.name}: the loss returned shape {shapes}; expected a scalar: sum it or average it")
@@ -115,14 +129,14 @@ def _require_outputs(layer: Layer, evaluator: Evaluator, outputs: Named) -> None
         if len(bad):
             index = tuple(int(i) for i in bad[0])
             entry = f"{name}[{', '.join(map(str, index))}]" if index else name
-            raise _NotFiniteError(f"{entry} is {float(outputs[name][index])} at the given inputs")
+            raise _NotFiniteError(f"{entry} is {number(outputs[name][index])} at the given inputs")
 
 
 def _signed_like(rng: np.random.Generator, array: Array) -> Array:
     """Draw signed random numbers in an array's shape and dtype; zeros for what has no derivative."""
-    if array.dtype.kind != "f":
+    if not is_inexact(array):
         return np.zeros(array.shape)
-    return np.asarray(signed(rng, array.shape)).astype(array.dtype)
+    return from_parts(array, signed(rng, parts(array).shape))
 
 
 def _cotangents(layer: Layer, outputs: Named, rng: np.random.Generator) -> Named:
@@ -136,13 +150,14 @@ def _look_into_shapes(
 ) -> None:
     """Say of gradients that only need a reshape whether their values are right: the shape may be the least of it."""
     fitting = {
-        name: array.reshape(layer.primals[name].shape).astype(np.float64)
+        name: array.reshape(layer.primals[name].shape)
         for name, array in found.misshapen.items()
         if array.size == layer.primals[name].size
         and 0 < array.size <= FULL_UP_TO
         and not (array.ndim > 1 and array.shape == layer.primals[name].shape[::-1])
     }
-    for name, gradient in fitting.items():
+    for name, array in fitting.items():
+        gradient = parts(as_double(complex_where(layer.primals[name], array)))
         point = Point(
             evaluator,
             evaluator.flatten(first.outputs),
@@ -187,12 +202,10 @@ def _compare(
         dtypes = [array.dtype for array in gradient.values()] + [layer.primals[name].dtype for name in layer.wrt]
         dtypes += [first.outputs[name].dtype for name in evaluator.names]
         rtol = options.rtol or default_rtol(dtypes)
-        tallies, left_out = _tallies(layer, options, evaluator, first, cotangents, gradient, mode, rtol, rng)
-        return summarise(layer, tallies, notes, mode=mode, left_out=left_out)
+        tallies = _tallies(layer, options, evaluator, first, cotangents, gradient, mode, rtol, rng)
+        return summarise(layer, tallies, notes, mode=mode)
     rtol = options.rtol or default_rtol([])
-    tallies, left_out = _tallies(
-        layer, options, wide.evaluator, wide.first, wide.cotangents, wide.gradient, mode, rtol, rng
-    )
+    tallies = _tallies(layer, options, wide.evaluator, wide.first, wide.cotangents, wide.gradient, mode, rtol, rng)
     evaluator.take_calls(wide.evaluator)
     low = result if layer.mode == "vjp" else _gradient(layer, evaluator, cotangents)
     try:
@@ -201,16 +214,15 @@ def _compare(
             evaluator,
             lambda: _again(layer, evaluator, cotangents),
             low,
-            wide.gradient,
+            real_parts(wide.gradient),
             tallies,
             options.rtol,
             _largest_share(evaluator, first.outputs, cotangents),
         )
     except BudgetSpent:
         notes.append(f"the budget ran out before the {coarsest(layer)} backward was compared")
-        left_out = max(left_out, 1)
     notes.append(f"differences taken in float64, the {coarsest(layer)} backward compared with the float64 one")
-    return summarise(layer, tallies, notes, mode=mode, left_out=left_out)
+    return summarise(layer, tallies, notes, mode=mode)
 
 
 @dataclass(frozen=True)
@@ -228,7 +240,7 @@ class _Wide:
         double = widened(layer, evaluator)
         if double is None:
             return None
-        wide = {name: as_float64(array) for name, array in cotangents.items()}
+        wide = {name: as_double(array) for name, array in cotangents.items()}
         try:
             done = double.run()
             gradient = _gradient(layer, double, wide)
@@ -237,9 +249,7 @@ class _Wide:
         finally:
             evaluator.take_calls(double)
         outputs = [done.outputs[name] for name in evaluator.names]
-        if all(a.dtype == np.float64 and np.isfinite(a).all() for a in outputs) and all(
-            a.dtype == np.float64 for a in gradient.values()
-        ):
+        if all(is_double(a) and np.isfinite(a).all() for a in outputs) and all(map(is_double, gradient.values())):
             return cls(double, done, wide, gradient)
         return None
 
@@ -251,29 +261,30 @@ def _largest_share(evaluator: Evaluator, outputs: Named, cotangents: Named) -> f
 
 
 def _again(layer: Layer, evaluator: Evaluator, cotangents: Named) -> Named:
-    """Return the analytic gradient at the evaluator's moved point; NaN where the backward left its domain."""
+    """Return the analytic gradient at the evaluator's moved point, as real numbers; NaN where it left its domain."""
     try:
-        return _gradient(layer, evaluator, cotangents, moved="the inputs moved a little")
+        return real_parts(_gradient(layer, evaluator, cotangents, moved="the inputs moved a little"))
     except ArithmeticError:
-        return {name: np.full(layer.primals[name].shape, np.nan) for name in layer.wrt}
+        return {name: np.full(evaluator.point[name].shape, np.nan) for name in layer.wrt}
 
 
 def _gradient(layer: Layer, evaluator: Evaluator, cotangents: Named, moved: str = "") -> Named:
     """Return the analytic gradient at the evaluator's point."""
     if layer.mode == "vjp":
         result = evaluator.run(cotangents, moved=moved).result or {}
-        return {name: np.asarray(result[name]) for name in layer.wrt}
+        return {name: complex_where(layer.primals[name], np.asarray(result[name])) for name in layer.wrt}
+    weights = evaluator.flatten(cotangents)
     gradient = {}
     for name in layer.wrt:
-        columns = np.zeros(layer.primals[name].shape)
+        columns = np.zeros(evaluator.point[name].shape)
         for index in np.ndindex(columns.shape):
-            tangents = {key: np.zeros(layer.primals[key].shape, layer.primals[key].dtype) for key in layer.wrt}
-            tangents[name][index] = 1
+            tangents = {
+                key: np.zeros(array.shape, array.dtype) for key, array in layer.primals.items() if key in layer.wrt
+            }
+            parts(tangents[name])[index] = 1
             pushed = evaluator.run(tangents, moved=moved).result or {}
-            columns[index] = sum(
-                float(np.sum(np.asarray(pushed[key], np.float64) * cotangents[key])) for key in evaluator.names
-            )
-        gradient[name] = columns
+            columns[index] = weights @ evaluator.flatten({key: np.asarray(pushed[key]) for key in evaluator.names})
+        gradient[name] = from_parts(as_double(layer.primals[name]), columns)
     return gradient
 
 
@@ -287,7 +298,7 @@ def _tallies(
     mode: str,
     rtol: float,
     rng: np.random.Generator,
-) -> tuple[dict[str, Tally], int]:
+) -> dict[str, Tally]:
     """Judge every primal."""
     evaluator.remember(first.outputs)
     point = Point(
@@ -295,14 +306,14 @@ def _tallies(
         evaluator.flatten(first.outputs),
         _output_eps(evaluator, first.outputs),
         evaluator.flatten(cotangents),
-        {name: as_float64(array) for name, array in gradient.items()},
+        real_parts(gradient),
         lambda: _again(layer, evaluator, cotangents),
         rng,
     )
     judge = Judge(point, rtol, options.allow_kinks)
     shuffled = options.budget is not None
     tallies = {name: fast(judge, name) if mode == "fast" else judge.full(name, shuffled=shuffled) for name in layer.wrt}
-    return _jointly(judge, tallies), sum(tally.left_out for tally in tallies.values())
+    return _jointly(judge, tallies)
 
 
 def _jointly(judge: Judge, tallies: dict[str, Tally]) -> dict[str, Tally]:
@@ -318,5 +329,5 @@ def _jointly(judge: Judge, tallies: dict[str, Tally]) -> dict[str, Tally]:
 
 
 def _output_eps(evaluator: Evaluator, outputs: Named) -> Vector:
-    parts = [np.full(outputs[name].size, float(np.finfo(outputs[name].dtype).eps)) for name in evaluator.names]
-    return np.concatenate(parts) if parts else np.zeros(0)
+    each = [np.full(parts(outputs[name]).size, eps_of(outputs[name].dtype)) for name in evaluator.names]
+    return np.concatenate(each) if each else np.zeros(0)

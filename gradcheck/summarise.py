@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 from gradcheck.judge import Tally
-from gradcheck.layer import Layer
+from gradcheck.layer import Array, Layer
+from gradcheck.parts import PARTS
 from gradcheck.report import Comparison, Report, Summary, Verdict, Violation
 
 MISMATCHES_KEPT = 1000
 OTHERS_KEPT = 10
+CONVENTION = "a complex gradient is dL/dRe + i dL/dIm here, as in PyTorch; JAX and autograd return its conjugate"
 
 
-def summarise(layer: Layer, tallies: Mapping[str, Tally], notes: list[str], *, mode: str, left_out: int) -> Report:
+def summarise(layer: Layer, tallies: Mapping[str, Tally], notes: list[str], *, mode: str) -> Report:
     """Sum up what was found for each primal.
 
     Parameters
@@ -26,10 +29,9 @@ def summarise(layer: Layer, tallies: Mapping[str, Tally], notes: list[str], *, m
         What is to be said besides.
     mode : str
         ``"full"`` or ``"fast"``.
-    left_out : int
-        Entries that a budget did not reach.
     """
     notes = list(notes)
+    tallies = {name: _of_entries(layer.primals[name], tally) for name, tally in tallies.items()}
     summaries = tuple(_summary(name, layer.primals[name].shape, tally) for name, tally in tallies.items())
     everything = [c for tally in tallies.values() for c in tally.comparisons]
     verdict = Verdict.worst(c.verdict for c in everything)
@@ -44,11 +46,14 @@ def summarise(layer: Layer, tallies: Mapping[str, Tally], notes: list[str], *, m
     )
     if violations:
         verdict = Verdict.CONTRACT
+    if any(c.part and c.verdict is Verdict.MISMATCH for c in everything):
+        notes.append(CONVENTION)
     kinks = [c for c in everything if c.verdict is Verdict.KINK]
     if kinks:
         notes.append(
             f"{_count(len(kinks))} on a kink, the first {kinks[0].entry}: {kinks[0].reason.removeprefix('on a kink: ')}"
         )
+    left_out = sum(tally.left_out for tally in tallies.values())
     if left_out:
         total = sum(summary.entries for summary in summaries)
         notes.append(f"the budget ran out: {left_out:,} of {total:,} entries were not probed")
@@ -67,6 +72,16 @@ def summarise(layer: Layer, tallies: Mapping[str, Tally], notes: list[str], *, m
     )
 
 
+def _of_entries(primal: Array, tally: Tally) -> Tally:
+    """Return the tally of a complex primal's entries, of which both parts were judged like entries of their own."""
+    if primal.dtype.kind != "c":
+        return tally
+    comparisons = [
+        c if c.index is None else replace(c, index=c.index[:-1], part=PARTS[c.index[-1]]) for c in tally.comparisons
+    ]
+    return Tally(comparisons, tally.judged // 2, tally.forward_calls, -(-tally.left_out // 2))
+
+
 def _count(entries: int) -> str:
     return "1 entry" if entries == 1 else f"{entries:,} entries"
 
@@ -79,7 +94,7 @@ def _summary(name: str, shape: tuple[int, ...], tally: Tally) -> Summary:
         shape=shape,
         entries=math.prod(shape),
         judged=tally.judged,
-        failed=sum(c.verdict is Verdict.MISMATCH for c in tally.comparisons),
+        failed=len({c.index for c in tally.comparisons if c.verdict is Verdict.MISMATCH}),
         verdict=verdict,
         worst=max(of_worst, key=lambda c: c.excess, default=None),
         forward_calls=tally.forward_calls,

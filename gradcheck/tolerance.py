@@ -20,10 +20,11 @@ def default_rtol(dtypes: Any) -> float:
     Examples
     --------
     >>> import numpy as np
-    >>> default_rtol([np.float64, np.float32])
-    0.0001
+    >>> default_rtol([np.float64, np.float32]), default_rtol([np.complex64])
+    (0.0001, 0.0001)
     """
-    return max((RTOL.get(np.dtype(dtype).name, RTOL["float64"]) for dtype in dtypes), default=RTOL["float64"])
+    reals = (np.finfo(dtype).dtype.name for dtype in map(np.dtype, dtypes) if dtype.kind in "fc")
+    return max((RTOL.get(real, RTOL["float64"]) for real in reals), default=RTOL["float64"])
 
 
 def allowed(analytic: float, numerical: float, error_bar: float, rtol: float) -> float:

@@ -20,6 +20,7 @@ ORDER = [
     "options",
     "report",
     "layer",
+    "parts",
     "adapters",
     "evaluate",
     "contract",

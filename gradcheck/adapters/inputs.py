@@ -41,7 +41,7 @@ def as_primal(value: Any, name: str) -> Array:
     Raises
     ------
     ArgumentError
-        If numpy cannot make a numeric array of it, or it is complex.
+        If numpy cannot make a numeric array of it.
     """
     try:
         array = np.array(value, copy=True, order="K", subok=False)
@@ -54,11 +54,6 @@ def as_primal(value: Any, name: str) -> Array:
         raise ArgumentError(
             f"{name} became an array of Python objects (from {type(value).__name__}); give numbers of one shape, "
             "or close over it in the function if it is no input"
-        )
-    if np.issubdtype(array.dtype, np.complexfloating):
-        raise ArgumentError(
-            f"{name} has dtype {array.dtype}; only real inputs can be checked: pass the real and the imaginary part"
-            " as two inputs"
         )
     return array
 

@@ -66,6 +66,8 @@ class Comparison:
     limit : float
         The smallest error of the entry that would have been seen; smaller than `allowed` suggests where the entry was
         judged together with others.
+    part : {"", "real", "imag"}
+        Of a complex entry: which part is compared.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Comparison:
     verdict: Verdict
     reason: str = ""
     limit: float = float("inf")
+    part: str = ""
 
     @property
     def error(self) -> float:
@@ -94,8 +97,9 @@ class Comparison:
 
     @property
     def entry(self) -> str:
-        """The entry as one would write it: ``"W[3, 7]"``; the bare name for a scalar or a projection."""
-        return f"{self.name}[{', '.join(map(str, self.index))}]" if self.index else self.name
+        """The entry as one would write it: ``"W[3, 7]"``, ``"z[1].imag"``; the bare name for a scalar or projection."""
+        where = f"[{', '.join(map(str, self.index))}]" if self.index else ""
+        return f"{self.name}{where}{'.' if self.part else ''}{self.part}"
 
 
 class Violation(str):

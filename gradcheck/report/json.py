@@ -92,6 +92,7 @@ def _comparison(row: Comparison) -> dict[str, Any]:
     return {
         "name": row.name,
         "index": None if row.index is None else [int(place) for place in row.index],
+        "part": row.part,
         "analytic": _number(row.analytic),
         "numerical": _number(row.numerical),
         "error": _number(row.error),

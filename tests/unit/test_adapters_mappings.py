@@ -230,7 +230,10 @@ def test_default_dict_is_rebuilt():
         (lambda: check_grad(np.sum, np.ones_like, []), r"params holds no arrays"),
         (lambda: check_grad(np.sum, np.ones_like, "W"), r"nothing to differentiate"),
         (lambda: check_grad(np.sum, np.ones_like, None), r"params"),
-        (lambda: check_grad(np.sum, np.ones_like, {"W": 1j * W}), r"params 'W' has dtype complex128"),
+        (
+            lambda: check_grad(np.sum, np.ones_like, {"W": np.array([None, 1.0])}),
+            r"params 'W' became an array of Python objects",
+        ),
         (
             lambda: check_grad(np.sum, np.ones_like, {"W": W}, names=["W"]),
             r"names was given, but params is a structure",
