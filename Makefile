@@ -3,6 +3,8 @@
 #   make demo    check the backward passes of the five reference networks
 #   make test    linters, types and tests: all that has to pass before a change lands
 #   make bench   what checks and training steps cost
+#   make detection
+#                what other checkers miss, as far as they are installed: .venv/bin/pip install -e '.[peers]'
 #   make clean   remove what the others made
 
 PYTHON ?= python3
@@ -11,7 +13,7 @@ BIN = $(VENV)/bin
 # Two cores are what everyone has; the benchmarks run alone, or they would measure their neighbours.
 WORKERS ?= 2
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench detection clean
 
 demo: $(VENV)/.installed
 	$(BIN)/gradcheck check reference_impls
@@ -26,6 +28,9 @@ lint: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest benchmarks -o python_files='bench_*.py' -n 0 --benchmark-only --benchmark-columns=min,median,iqr,rounds
+
+detection: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.detection
 
 # The stamps are newer than pyproject.toml once its requirements are installed: later runs start at once.
 $(VENV)/.installed: pyproject.toml

@@ -1,0 +1,239 @@
+"""Does the benchmark against other checkers count what it sees? Planted checkers, and each real one on easy problems."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+import benchmarks.detection.tools as checkers
+from benchmarks.detection import __main__ as command
+from benchmarks.detection import render
+from benchmarks.detection.ask import ask, ask_all
+from benchmarks.detection.problem import NotRunError, Problem, problems
+from benchmarks.detection.tally import summary
+from benchmarks.detection.tools import SOURCES, Answer, Tool, gather
+from tests.numerics.table.row import Row
+
+X = np.array([0.3, -1.2, 0.7])
+SINE = Row("sine", np.sin, lambda g, x: g * np.cos(x), (X,), "easy", wrong={"sine": lambda g, x: g * np.sin(x)})
+RELU = Row(
+    "relu-at-0",
+    lambda x: np.maximum(x, 0.0),
+    lambda g, x: g * (x > 0),
+    (np.array([0.0, 1.0]),),
+    "a legal subgradient",
+    expect="kink",
+    wrong={"two": lambda g, x: 2.0 * g},
+)
+HIDDEN = Row("hidden", lambda x: x + 1e30, lambda g, x: g.copy(), (X,), "nobody can know", expect="inconclusive")
+ROWS = [SINE, RELU, HIDDEN]
+QUESTIONS = list(problems(ROWS))
+WRONG = ["sine-sine", "sine-sign", "sine-one-percent", "relu-at-0-two"]
+
+
+def planted(name, check):
+    return Tool(name, "1.0", f"{name}(f)", check, "planted")
+
+
+def always(answer):
+    return planted(f"always {answer}", lambda problem: answer)
+
+
+def found(*tools, missing=()):
+    return summary(tools, QUESTIONS, ask_all(tools, QUESTIONS), missing)
+
+
+def test_problems_are_the_right_pullbacks_and_the_wrong_twins():
+    assert [(p.id, p.kind) for p in QUESTIONS if p.right] == [
+        ("sine", "smooth"),
+        ("relu-at-0", "kink"),
+        ("hidden", "undecidable"),
+    ]
+    assert [p.id for p in QUESTIONS if not p.right] == WRONG
+    assert found()["problems"] == {"smooth": 1, "kink": 1, "undecidable": 1, "wrong": 4}
+    assert found()["rows"] == 2
+
+
+def test_catches_a_checker_that_always_passes():
+    (tool,) = found(always(Answer.PASSED))["tools"]
+    assert tool["right"] == {
+        "passed": 2,
+        "false alarms where f is smooth": 0,
+        "false alarms at kinks": 0,
+        "inconclusive": 0,
+        "error": 0,
+    }
+    assert tool["wrong"] == {"caught": 0, "missed": 4, "inconclusive": 0, "error": 0}
+    assert tool["names"]["missed"] == WRONG
+    assert tool["rows"] == 0
+
+
+def test_catches_a_checker_that_always_fails():
+    """It catches every wrong gradient, and yet tells no row's right one from them."""
+    (tool,) = found(always(Answer.FAILED))["tools"]
+    assert (tool["right"]["passed"], tool["wrong"]["caught"], tool["wrong"]["missed"]) == (0, 4, 0)
+    assert tool["names"]["false alarms where f is smooth"] == ["sine"]
+    assert tool["names"]["false alarms at kinks"] == ["relu-at-0"]
+    assert tool["names"]["accused where f hides its derivative"] == ["hidden"]
+    assert tool["rows"] == 0
+
+
+def test_undecided_is_neither_caught_nor_missed():
+    (tool,) = found(always(Answer.INCONCLUSIVE))["tools"]
+    assert tool["right"]["inconclusive"] == 2
+    assert tool["wrong"] == {"caught": 0, "missed": 0, "inconclusive": 4, "error": 0}
+    assert tool["names"]["wrong, inconclusive"] == WRONG
+
+
+def test_rows_told_apart_are_those_with_every_answer_right():
+    knows = planted("knows", lambda problem: Answer.PASSED if problem.right else Answer.FAILED)
+    but_for_one = planted("one", lambda p: Answer.PASSED if p.right or p.id == "sine-sign" else Answer.FAILED)
+    assert [tool["rows"] for tool in found(knows, but_for_one)["tools"]] == [2, 1]
+
+
+def test_other_exceptions_are_no_accusation():
+    def broken(problem):
+        raise ZeroDivisionError("by nothing\nat all")
+
+    (tool,) = found(planted("broken", broken))["tools"]
+    assert (tool["right"]["error"], tool["wrong"]["error"]) == (2, 4)
+    assert tool["wrong"]["caught"] == tool["right"]["false alarms where f is smooth"] == 0
+    assert tool["errors"]["sine-sign"] == "ZeroDivisionError: by nothing"
+
+
+def test_what_a_checker_cannot_be_asked_is_listed_and_costs_nothing():
+    def refuses(problem):
+        if problem.row == "sine":
+            raise NotRunError("no sines")
+        return Answer.PASSED
+
+    (tool,) = found(planted("refuses", refuses))["tools"]
+    assert tool["not run"] == 4
+    assert tool["not run because"]["sine"] == "no sines"
+    assert tool["right"]["passed"] == 1
+
+
+def test_evaluations_are_counted():
+    def thrice(problem):
+        for _ in range(3):
+            problem.f(*problem.inputs)
+        problem.vjp(np.ones(3), *problem.inputs)
+        return Answer.PASSED
+
+    asked = ask(planted("thrice", thrice), QUESTIONS[0])
+    assert (asked.forwards, asked.backwards) == (3, 1)
+    (tool,) = found(planted("thrice", thrice))["tools"]
+    assert tool["forwards"] == {"total": 3 * len(QUESTIONS), "median": 3, "median of right": 3}
+
+
+def test_checkers_cannot_change_the_inputs_of_the_next():
+    def spoils(problem):
+        problem.inputs[0][:] = np.nan
+        return Answer.PASSED
+
+    ask(planted("spoils", spoils), QUESTIONS[0])
+    assert np.array_equal(X, [0.3, -1.2, 0.7])
+
+
+def test_markdown_and_json_agree():
+    tools = (always(Answer.PASSED), always(Answer.FAILED), always(Answer.INCONCLUSIVE))
+    facts = json.loads(json.dumps(found(*tools, missing=["torch"])))
+    text = render.markdown(facts)
+    lines = [line for line in text.splitlines() if line.startswith("| always")]
+    for line, tool in zip(lines, facts["tools"], strict=True):
+        cells = dict(zip(render.COLUMNS, (cell.strip() for cell in line.strip("|").split("|")), strict=True))
+        assert cells["checker"] == f"{tool['name']} (1.0)"
+        numbers = {
+            "rows told apart": tool["rows"],
+            "right passed": tool["right"]["passed"],
+            "right accused": tool["right"]["false alarms where f is smooth"],
+            "accused at kinks": tool["right"]["false alarms at kinks"],
+            "right undecided": tool["right"]["inconclusive"],
+            "wrong caught": tool["wrong"]["caught"],
+            "wrong missed": tool["wrong"]["missed"],
+            "wrong undecided": tool["wrong"]["inconclusive"],
+            "not run": tool["not run"],
+            "forwards": tool["forwards"]["total"],
+        }
+        assert {column: int(cells[column]) for column in numbers} == numbers
+        for what, names in tool["names"].items():
+            assert (f"- {what} ({len(names)}): " + ", ".join(f"`{name}`" for name in names) in text) == bool(names)
+    assert "- torch is not installed: left out" in text.splitlines()
+
+
+def test_missing_peers_are_said_and_the_others_run(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(checkers, "SOURCES", {"no_such_package": "torch_gradcheck", "numpy": "usual_loop"})
+    monkeypatch.setattr(command, "ROWS", ROWS)
+    assert command.main(["--output", str(tmp_path / "new")]) == 0
+    printed = capsys.readouterr().out
+    assert "no_such_package is not installed: left out" in printed
+    assert re.search(r"usual loop \(CS231n\) +\d", printed)
+    facts = json.loads((tmp_path / "new" / "detection.json").read_text(encoding="utf-8"))
+    assert [tool["name"] for tool in facts["tools"]] == ["usual loop"]
+    assert facts["left out"] == ["no_such_package"]
+    assert (tmp_path / "new" / "detection.md").read_text(encoding="utf-8") == render.markdown(facts)
+
+
+def test_only_those_asked_for_run(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(
+        checkers, "SOURCES", {"no_such_package": "torch_gradcheck", "gradcheck": "ours", "numpy": "usual_loop"}
+    )
+    assert [tool.name for tool in gather(only=["gradcheck, fast", "Usual"])[0]] == ["gradcheck, fast", "usual loop"]
+    with pytest.raises(SystemExit, match="2"):
+        command.main(["--only", "nobody", "--output", str(tmp_path)])
+    assert "no checker's name begins with nobody" in capsys.readouterr().err
+
+
+def test_catches_an_installed_peer_that_does_not_load(tmp_path, monkeypatch):
+    """A peer that breaks is no peer that is missing."""
+    (tmp_path / "peer_that_breaks.py").write_text("import something_it_needs\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ModuleNotFoundError, match="something_it_needs"):
+        gather({"peer_that_breaks": "ours"})
+
+
+# ------------------------------------------------------------------ the real ones, as far as they are installed
+
+
+def two_outputs_vjp(g, x, y):
+    return 2 * x * g[0] + y * g[1], x * g[1]
+
+
+EASY = [
+    SINE,
+    Row("scalar", lambda x: np.sum(x**2), lambda g, x: 2 * g * x, (X,), "a scalar loss"),
+    Row("two-outputs", lambda x, y: (x**2, x * y), two_outputs_vjp, (X, 1 + X**2), "a tuple"),
+    Row(
+        "picked",
+        lambda x, which: x[which] ** 2,
+        lambda g, x, which: np.bincount(which, 2 * x[which] * g, len(x)),
+        (X, np.array([2, 0])),
+        "integers are constants",
+    ),
+]
+
+
+@pytest.mark.parametrize("package", SOURCES)
+def test_each_checker_tells_easy_rows_apart(package):
+    pytest.importorskip(package)
+    tools, _ = gather({package: SOURCES[package]})
+    questions = list(problems(EASY))
+    state = np.random.get_state()[1].copy()  # noqa: NPY002  # one of them draws from it
+    facts = summary(tools, questions, list(ask_all(tools, questions)))
+    assert np.array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+    for tool in facts["tools"]:
+        assert tool["errors"] == tool["not run because"] == {}, tool["name"]
+        assert tool["right"]["passed"] == len(EASY), (tool["name"], tool["names"])
+        # jax's float32 is too coarse for an error of 1 %
+        missed = [name for name in tool["names"]["missed"] if not ("float32" in tool["name"] and "one-percent" in name)]
+        assert missed == [], tool["name"]
+        assert tool["forwards"]["total"] >= 2 * len(questions)
+        assert tool["backwards"]["total"] >= len(questions)
+
+
+def test_complex_inputs_are_said_not_to_run():
+    problem = Problem("square", "square", np.square, lambda g, x: 2 * x * g, (X * 1j,), True, "match")
+    (loop,) = gather({"numpy": "usual_loop"})[0]
+    asked = ask(loop, problem)
+    assert (asked.answer, asked.detail) == (Answer.NOT_RUN, "complex inputs")
