@@ -126,8 +126,6 @@ class Point:
         reach = self.reach(entry)
         analytic = abs(self.analytic(entry))
         null = analytic * reach <= _NULL * self.last_bit * self.size and analytic <= self.last_bit * steepest
-        if analytic == 0 and self.size == 0:
-            return True  # all outputs are exactly zero: there is nothing that could hide a slope
         return (null or analytic == 0) and (bar * reach <= _INSENSITIVE * self.size or bar <= _FLAT * steepest)
 
     def measure(self) -> None:
