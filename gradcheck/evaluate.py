@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -173,6 +174,40 @@ class Evaluator:
             else:
                 vectors.append(parts(complex_where(like, array)).astype(np.float64).ravel())
         return vectors[0] if len(vectors) == 1 else np.concatenate(vectors)
+
+    @property
+    def real_outputs(self) -> bool:
+        """True where no remembered output is complex."""
+        return all(like.dtype.kind == "f" for like in self._like.values())
+
+    def imaginary(self, name: str, index: tuple[int, ...], step: float) -> Vector | None:
+        """Evaluate the forward with one entry moved along the imaginary axis; return what that does, over the step.
+
+        Parameters
+        ----------
+        name, index
+            The entry of a real primal.
+        step : float
+            How far.
+
+        Returns
+        -------
+        ndarray, shape (m,), or None
+            Imaginary parts of the outputs by the step; None where an output is not complex.
+        """
+        if self.budget is not None and self.forward_calls >= self.budget:
+            raise BudgetSpent
+        given = {key: self._lend(array) for key, array in self.given.items()}
+        given[name] = given[name].astype(np.complex128)
+        given[name][index] += 1j * step
+        self.forward_calls += 1
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that an imaginary part is dropped: the comparison shows it
+            outputs, _ = self.layer(given)
+        arrays = [np.asarray(outputs[key]) for key in self.names]
+        if any(array.dtype.kind != "c" for array in arrays):
+            return None
+        return np.concatenate([array.imag.ravel() / step for array in arrays])
 
     def outputs(self, moved: str) -> Vector:
         """Evaluate the forward at the moved point: one float64 vector, NaN where it left the function's domain."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from gradcheck import kink
+from gradcheck.complex_step import ComplexStep
 from gradcheck.difference import Differences, Estimate, Level
 from gradcheck.evaluate import BudgetSpent
 from gradcheck.layer import Named
@@ -77,6 +78,8 @@ class Judge:
         Relative tolerance.
     allow_kinks : bool
         Whether a legal subgradient is ok.
+    complex_step : ComplexStep, optional
+        Asked first, where a central difference confirms it.
 
     Attributes
     ----------
@@ -84,10 +87,11 @@ class Judge:
         Entries found on a kink, at the point as far as can be told.
     """
 
-    def __init__(self, point: Point, rtol: float, allow_kinks: bool) -> None:
+    def __init__(self, point: Point, rtol: float, allow_kinks: bool, complex_step: ComplexStep | None = None) -> None:
         self.point = point
         self.rtol = rtol
         self.allow_kinks = allow_kinks
+        self.complex_step = complex_step
         self.on_kinks: set[Entry] = set()
         self._wrong_nearby: set[str] = set()
 
@@ -144,6 +148,9 @@ class Judge:
         level = differences.level(default_step(self.point.eps(entry[0]), differences.ray.scale))
         if not (math.isfinite(level.central) and math.isfinite(analytic)):
             return self._settle(entry, differences, level)
+        exact = self.complex_step.confirmed(entry, level) if self.complex_step else None
+        if exact is not None:
+            return self._compare(entry, Settled(Estimate.smooth(*exact, level.step), 0.0))
         hidden = differences.hidden_at(level.step)
         scale = self.point.scale[entry[0]]
         if differences.unmoved and analytic == 0:

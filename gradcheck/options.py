@@ -10,6 +10,7 @@ import numpy as np
 from gradcheck.errors import ArgumentError
 
 Mode = Literal["auto", "full", "fast"]
+Method = Literal["central", "complex-step"]
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,14 @@ class Options:
     budget: int | None = None
     allow_kinks: bool = True
     contract: bool = True
+    method: Method = "central"
 
     def __post_init__(self) -> None:
         """Reject what cannot be meant."""
         if self.mode not in ("auto", "full", "fast"):
             raise ArgumentError(f"mode was {self.mode!r}; expected 'auto', 'full' or 'fast'")
+        if self.method not in ("central", "complex-step"):
+            raise ArgumentError(f"method was {self.method!r}; expected 'central' or 'complex-step'")
         if self.rtol is not None and not (isinstance(self.rtol, (int, float)) and 0 < self.rtol < 1):
             raise ArgumentError(f"rtol was {self.rtol!r}; expected a number between 0 and 1, or None for the default")
         if isinstance(self.seed, bool) or not isinstance(self.seed, (int, np.integer)) or self.seed < 0:
@@ -41,6 +45,8 @@ class Options:
             parts.append(f"mode={self.mode!r}")
         if self.rtol is not None:
             parts.append(f"rtol={self.rtol!r}")
+        if self.method != "central":
+            parts.append(f"method={self.method!r}")
         return ", ".join(parts)
 
 

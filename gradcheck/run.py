@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gradcheck.complex_step import ComplexStep
 from gradcheck.contract import Findings, examine
 from gradcheck.errors import ArgumentError
 from gradcheck.evaluate import BudgetSpent, Evaluator, Pass, Vector
@@ -191,7 +192,7 @@ def _compare(
     rng: np.random.Generator,
 ) -> Report:
     """Compare the numbers: the layer's own, or its float64 twin's first where it is of lower precision."""
-    notes = []
+    notes: list[str] = []
     size = sum(layer.primals[name].size for name in layer.wrt)
     mode = "fast" if options.mode == "fast" or (options.mode == "auto" and size > FULL_UP_TO) else "full"
     if options.mode == "auto" and mode == "fast":
@@ -202,10 +203,12 @@ def _compare(
         dtypes = [array.dtype for array in gradient.values()] + [layer.primals[name].dtype for name in layer.wrt]
         dtypes += [first.outputs[name].dtype for name in evaluator.names]
         rtol = options.rtol or default_rtol(dtypes)
-        tallies = _tallies(layer, options, evaluator, first, cotangents, gradient, mode, rtol, rng)
+        tallies = _tallies(layer, options, evaluator, first, cotangents, gradient, mode, rtol, rng, notes)
         return summarise(layer, tallies, notes, mode=mode)
     rtol = options.rtol or default_rtol([])
-    tallies = _tallies(layer, options, wide.evaluator, wide.first, wide.cotangents, wide.gradient, mode, rtol, rng)
+    tallies = _tallies(
+        layer, options, wide.evaluator, wide.first, wide.cotangents, wide.gradient, mode, rtol, rng, notes
+    )
     evaluator.take_calls(wide.evaluator)
     low = result if layer.mode == "vjp" else _gradient(layer, evaluator, cotangents)
     try:
@@ -298,8 +301,9 @@ def _tallies(
     mode: str,
     rtol: float,
     rng: np.random.Generator,
+    notes: list[str],
 ) -> dict[str, Tally]:
-    """Judge every primal."""
+    """Judge every primal; adds to the notes."""
     evaluator.remember(first.outputs)
     point = Point(
         evaluator,
@@ -310,9 +314,12 @@ def _tallies(
         lambda: _again(layer, evaluator, cotangents),
         rng,
     )
-    judge = Judge(point, rtol, options.allow_kinks)
+    complex_step = ComplexStep(point) if options.method == "complex-step" else None
+    judge = Judge(point, rtol, options.allow_kinks, complex_step)
     shuffled = options.budget is not None
     tallies = {name: fast(judge, name) if mode == "fast" else judge.full(name, shuffled=shuffled) for name in layer.wrt}
+    if complex_step:
+        notes.append(complex_step.note())
     return _jointly(judge, tallies)
 
 

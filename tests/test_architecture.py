@@ -30,6 +30,7 @@ ORDER = [
     "kink",
     "tolerance",
     "point",
+    "complex_step",
     "nearby",
     "settle",
     "joint",
