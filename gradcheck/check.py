@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from gradcheck.adapters.inputs import Wrt
+from gradcheck.layer import Layer
 from gradcheck.options import Mode, Options, require_one_worker
 from gradcheck.report import Report
 from gradcheck.run import run
+
+if TYPE_CHECKING:
+    from gradcheck.adapters.randomness import Randomness
 
 
 def check_vjp(
@@ -24,6 +29,7 @@ def check_vjp(
     workers: Any = None,
     allow_kinks: bool = True,
     contract: bool = True,
+    reset: Callable[..., Any] | None = None,
 ) -> Report:
     """Check a function's hand-written backward pass against central differences.
 
@@ -60,6 +66,10 @@ def check_vjp(
     contract : bool
         Also check determinism, accumulation and stale caches. Number, shape and dtype of the gradients and mutation
         are always checked.
+    reset : callable, optional
+        ``reset()`` is called before each forward, to put back what f changes and gradcheck does not find itself: a
+        counter, a generator made on the way. Generators that f holds, closes over or refers to by name need none (see
+        Notes).
 
     Returns
     -------
@@ -76,7 +86,18 @@ def check_vjp(
     Notes
     -----
     One central difference an entry, weighted with a random cotangent; entries that disagree are measured with a ladder
-    of steps until the error bar decides. Integers, booleans, and complex inputs have no derivative here.
+    of steps until the error bar decides. Integers and booleans are constants.
+
+    Complex numbers are pairs of real ones: with a real loss L behind the outputs, the cotangent of y is
+    ``dL/dRe(y) + i dL/dIm(y)`` and the gradient of z is ``dL/dRe(z) + i dL/dIm(z)``, so that ``dL = Re(conj(g) dz)``
+    and ``-g`` points downhill. It is PyTorch's convention; JAX's and HIPS autograd's is the conjugate. For a
+    holomorphic f it makes the pullback ``v * conj(f'(z))``. Each part of an entry is compared by itself
+    (`Comparison.part`).
+
+    Random numbers: the state of every `numpy.random.Generator`, ``RandomState`` or `random.Random` that f draws from
+    (``np.random.rand`` too) is put back before each forward, and given back at the end, so that dropout is checked
+    under a fixed mask. The backward goes on from where the forward left off: a mask that it draws anew is another one,
+    and a MISMATCH. A loss gradient that takes no cotangent starts where the loss does.
 
     Examples
     --------
@@ -91,10 +112,12 @@ def check_vjp(
     (True, 'z')
     """
     from gradcheck.adapters.functions import adapt_function  # adapters load when used
+    from gradcheck.adapters.randomness import Randomness  # as above
 
     options = Options(mode, rtol, seed, budget, allow_kinks, contract)
     require_one_worker(workers)
-    return run(adapt_function(f, vjp, inputs, names=names, wrt=wrt), options)
+    randomness = Randomness(f, vjp, reset=reset)
+    return _run(randomness, options, adapt_function, f, vjp, inputs, names=names, wrt=wrt)
 
 
 def check_jvp(
@@ -110,6 +133,7 @@ def check_jvp(
     workers: Any = None,
     allow_kinks: bool = True,
     contract: bool = True,
+    reset: Callable[..., Any] | None = None,
 ) -> Report:
     """Check a function's hand-written forward-mode derivative against central differences.
 
@@ -120,7 +144,7 @@ def check_jvp(
     jvp : callable
         ``jvp(tangents, *inputs)`` returns the directional derivative in the structure and shapes of f's output;
         `tangents` is a tuple with one array for each input (zeros for constants).
-    *inputs, mode, rtol, wrt, names, seed, budget, workers, allow_kinks, contract
+    *inputs, mode, rtol, wrt, names, seed, budget, workers, allow_kinks, contract, reset
         As in `check_vjp`. Every entry costs one call of `jvp` as well.
 
     Returns
@@ -142,10 +166,12 @@ def check_jvp(
     True
     """
     from gradcheck.adapters.functions import adapt_function  # adapters load when used
+    from gradcheck.adapters.randomness import Randomness  # as above
 
     options = Options(mode, rtol, seed, budget, allow_kinks, contract)
     require_one_worker(workers)
-    return run(adapt_function(f, jvp, inputs, mode="jvp", names=names, wrt=wrt), options)
+    randomness = Randomness(f, jvp, reset=reset)
+    return _run(randomness, options, adapt_function, f, jvp, inputs, mode="jvp", names=names, wrt=wrt)
 
 
 def check_grad(
@@ -162,6 +188,7 @@ def check_grad(
     workers: Any = None,
     allow_kinks: bool = True,
     contract: bool = True,
+    reset: Callable[..., Any] | None = None,
 ) -> Report:
     """Check the hand-written gradient of a scalar loss against central differences.
 
@@ -173,7 +200,7 @@ def check_grad(
         ``grad(params)`` returns the gradient in the structure of `params`.
     params : array_like, or a (nested) dict, list, tuple or dataclass of arrays
         The point. Copied, never changed.
-    mode, rtol, wrt, names, seed, budget, workers, allow_kinks, contract
+    mode, rtol, wrt, names, seed, budget, workers, allow_kinks, contract, reset
         As in `check_vjp`. Arrays are named by their path: ``"layer1.W"``, ``"layers[0].b"``; `names` is for a bare
         array only.
 
@@ -197,10 +224,12 @@ def check_grad(
     True
     """
     from gradcheck.adapters.mappings import adapt_mapping  # adapters load when used
+    from gradcheck.adapters.randomness import Randomness  # as above
 
     options = Options(mode, rtol, seed, budget, allow_kinks, contract)
     require_one_worker(workers)
-    return run(adapt_mapping(loss, grad, params, names=names, wrt=wrt), options)
+    randomness = Randomness(loss, grad, reset=reset)
+    return _run(randomness, options, adapt_mapping, loss, grad, params, names=names, wrt=wrt)
 
 
 def check_layer(
@@ -218,6 +247,7 @@ def check_layer(
     workers: Any = None,
     allow_kinks: bool = True,
     contract: bool = True,
+    reset: Callable[..., Any] | None = None,
 ) -> Report:
     """Check an object with ``forward`` and ``backward``: the gradients of its inputs and of its parameters.
 
@@ -236,8 +266,10 @@ def check_layer(
         For `loss` and ``backward``.
     accumulates : bool
         The layer adds to its gradients with every backward, by design.
-    mode, rtol, wrt, names, seed, budget, workers, allow_kinks, contract
+    mode, rtol, wrt, names, seed, budget, workers, allow_kinks, contract, reset
         As in `check_vjp`; `wrt` takes the names of parameters too (``"layer1.W"``, or ``"layer1"`` for all of its).
+        ``reset(layer)`` gets the copy that is checked; ``reset()`` and the layer's own methods will do too. Generators
+        that the layer holds, and whole numbers in attributes called ``seed``, need none.
 
     Returns
     -------
@@ -266,10 +298,35 @@ def check_layer(
     >>> report = gradcheck.check_layer(Scale(), np.array([[0.5, 1.5], [-1.0, 2.0]]))
     >>> report.ok, [summary.name for summary in report.summaries]
     (True, ['x', 'w'])
+
+    Dropout is checked under a fixed mask: the generator is put back before each forward.
+
+    >>> class Dropout:
+    ...     def __init__(self, p, seed):
+    ...         self.p, self.rng = p, np.random.default_rng(seed)
+    ...
+    ...     def forward(self, x):
+    ...         self.mask = (self.rng.random(x.shape) >= self.p) / (1 - self.p)
+    ...         return x * self.mask
+    ...
+    ...     def backward(self, dout):
+    ...         return dout * self.mask
+    >>> report = gradcheck.check_layer(Dropout(0.5, seed=1), np.array([[0.5, 1.5], [-1.0, 2.0]]))
+    >>> report.ok, report.notes
+    (True, ('the random state of rng was put back before each forward: a fixed mask is checked',))
     """
     from gradcheck.adapters.objects import adapt_object  # adapters load when used
+    from gradcheck.adapters.randomness import Randomness  # as above
 
     options = Options(mode, rtol, seed, budget, allow_kinks, contract)
     require_one_worker(workers)
-    adapted = adapt_object(layer, inputs, names=names, wrt=wrt, loss=loss, targets=targets, accumulates=accumulates)
-    return run(adapted, options)
+    randomness = Randomness(layer, loss, reset=reset, layer=layer)
+    keywords = {"names": names, "wrt": wrt, "loss": loss, "targets": targets, "accumulates": accumulates}
+    return _run(randomness, options, adapt_object, layer, inputs, **keywords)
+
+
+def _run(randomness: Randomness, options: Options, adapt: Callable[..., Layer], *args: Any, **keywords: Any) -> Report:
+    """Adapt and run, with the random state put back before each forward and given back at the end."""
+    with randomness:
+        report = run(adapt(*args, **keywords, randomness=randomness), options)
+    return replace(report, notes=(*report.notes, *randomness.notes(report.verdict)))

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gradcheck.adapters.inputs import positional_parameters
+from gradcheck.adapters.randomness import Randomness
 from gradcheck.errors import ArgumentError
 from gradcheck.layer import Named, name_outputs
 
@@ -167,6 +168,8 @@ class Calling:
         For the reader.
     calls : list of two int
         Counts the forward and backward calls made so far.
+    randomness : Randomness
+        Puts the random state back before each forward.
     """
 
     forward: str
@@ -183,6 +186,7 @@ class Calling:
     optional: bool = False
     notes: tuple[str, ...] = ()
     calls: list[int] = field(default_factory=lambda: [0, 0])
+    randomness: Randomness = field(default_factory=Randomness)
 
     @property
     def updates(self) -> bool:
@@ -205,6 +209,10 @@ class Calling:
             With the outputs by name.
         """
         self.calls[0] += 1
+        with self.randomness.start(model):
+            return self._forward(model, arguments)
+
+    def _forward(self, model: Any, arguments: Mapping[str, Any]) -> State:
         values = [arguments[name] for name in self.inputs]
         if self.loss is not None and self.loss_first:
             result = self.loss(model, arguments, None)
@@ -248,13 +256,15 @@ class Calling:
             values = [state.arguments[name] for name in self.inputs]
             if self.targets is not None:
                 values.append(self.targets)
-            return getattr(model, self.gradient)(*values)
+            with self.randomness.start(model, marks=False):  # it runs a forward of its own
+                return getattr(model, self.gradient)(*values)
         if not self.backward:
             return state.derivative
         returned = state.returned
         if self.loss_first:
             self.calls[0] += 1
-            returned = getattr(model, self.forward)(*(state.arguments[name] for name in self.inputs))
+            with self.randomness.start(model):
+                returned = getattr(model, self.forward)(*(state.arguments[name] for name in self.inputs))
         method = getattr(model, self.backward)
         slots = [name for role, name in self.feed if role == "cotangent"]
         packed = pack(cotangents, returned) if cotangents is not None and slots and self.cotangent else None

@@ -11,6 +11,7 @@ import numpy as np
 
 from gradcheck.adapters.calling import is_target_name
 from gradcheck.adapters.inputs import Wrt, choose_wrt, label_of, name_inputs, positional_parameters
+from gradcheck.adapters.randomness import Randomness
 from gradcheck.errors import ArgumentError
 from gradcheck.layer import BrokenContract, Derivative, Layer, Named, is_differentiable, name_outputs
 
@@ -141,6 +142,7 @@ def adapt_function(  # the check's own keywords, handed through
     mode: Literal["vjp", "jvp"] = "vjp",
     names: Sequence[str] | None = None,
     wrt: Wrt = None,
+    randomness: Randomness | None = None,
 ) -> Layer:
     """Make a `Layer` of a function and its vjp or jvp.
 
@@ -154,6 +156,8 @@ def adapt_function(  # the check's own keywords, handed through
         The point.
     mode, names, wrt
         As in `gradcheck.check_vjp`.
+    randomness : Randomness, optional
+        The check's own, which gives back what is drawn.
 
     Returns
     -------
@@ -172,14 +176,16 @@ def adapt_function(  # the check's own keywords, handed through
     primals = name_inputs(f, inputs, names)
     chosen = choose_wrt(primals, wrt)
     label = label_of(derivative) or label_of(f) or "function"
-    arguments = ", ".join((label_of(f) or "f", label_of(derivative) or mode, *primals))
+    randomness = randomness or Randomness(f, derivative)
+    forward = randomness.wrap(f)
+    arguments = ", ".join((label_of(f) or "f", label_of(derivative) or mode, *primals, *randomness.written))
     facts: dict[str, Any] = {"name": label, "primals": primals, "reproduce": f"gradcheck.check_{mode}({arguments})"}
     if mode == "jvp":
-        return Layer(call=_jvp_call(f, derivative, chosen), wrt=chosen, mode="jvp", **facts)
+        return Layer(call=_jvp_call(forward, derivative, chosen), wrt=chosen, mode="jvp", **facts)
     order = argument_order(f, derivative, len(primals))
     if order == "none":
-        return _without_cotangent(f, derivative, chosen, wrt, facts)
-    return Layer(call=_vjp_call(f, derivative, order, chosen), wrt=chosen, reentrant=order != "only", **facts)
+        return _without_cotangent(forward, derivative, chosen, wrt, facts, randomness)
+    return Layer(call=_vjp_call(forward, derivative, order, chosen), wrt=chosen, reentrant=order != "only", **facts)
 
 
 def _vjp_call(f: Callable[..., Any], vjp: Callable[..., Any], order: Order, wrt: Sequence[str]) -> Any:
@@ -248,11 +254,16 @@ def _jvp_call(f: Callable[..., Any], jvp: Callable[..., Any], wrt: Sequence[str]
 
 
 def _tangent_dtype(dtype: np.dtype[Any]) -> Any:
-    return dtype if np.issubdtype(dtype, np.floating) else np.float64
+    return dtype if np.issubdtype(dtype, np.inexact) else np.float64
 
 
 def _without_cotangent(
-    f: Callable[..., Any], derivative: Callable[..., Any], chosen: tuple[str, ...], wrt: Wrt, facts: dict[str, Any]
+    f: Callable[..., Any],
+    derivative: Callable[..., Any],
+    chosen: tuple[str, ...],
+    wrt: Wrt,
+    facts: dict[str, Any],
+    randomness: Randomness,
 ) -> Layer:
     """Tell a loss gradient from an elementwise derivative: by whether `f` gives a scalar."""
     primals: Named = facts["primals"]
@@ -260,9 +271,10 @@ def _without_cotangent(
     notes: tuple[str, ...] = ()
     trials = (1, 0)
     scalar = len(outputs) == 1 and next(iter(outputs.values())).size == 1
+    gradient_of_loss = randomness.wrap(derivative, marks=False)  # it runs a forward of its own
     if scalar and wrt is None and len(chosen) > 1:
         # a loss's gradient with respect to its first argument alone, bce_loss_backward(A, Y): Y is the target
-        result = derivative(*(array.copy() for array in primals.values()))
+        result = gradient_of_loss(*(array.copy() for array in primals.values()))
         trials = (1, 1)
         if not isinstance(result, (tuple, list, Mapping)):
             # of what is not called like a target: mse_prime(y_true, y_pred) is the gradient of y_pred
@@ -275,7 +287,7 @@ def _without_cotangent(
         outputs = name_outputs(f(*primals.values()))
 
         def gradient(cotangents: Named) -> Mapping[str, object]:
-            return spread(derivative(*primals.values()), primals, chosen, facts["name"])
+            return spread(gradient_of_loss(*primals.values()), primals, chosen, facts["name"])
 
         return outputs, gradient
 
@@ -305,7 +317,7 @@ def _elementwise_call(f: Callable[..., Any], derivative: Callable[..., Any], fir
                     "shape", f"{label} returned shape {values.shape} for an input {first} of shape {shape}"
                 )
             # a boolean or integer slope (x > 0) is a number here: it is multiplied, not returned
-            return {first: cotangents["output"] * values}
+            return {first: cotangents["output"] * (values.conj() if values.dtype.kind == "c" else values)}
 
         return outputs, pullback
 

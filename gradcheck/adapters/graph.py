@@ -93,12 +93,12 @@ def _attribute(holder: Any, key: str) -> Any:
 
 def is_number(value: object) -> bool:
     """Tell whether a value is a bare float, which may be a parameter of shape ()."""
-    return isinstance(value, (float, np.floating))
+    return isinstance(value, (float, complex, np.inexact))
 
 
 def is_float_array(value: object) -> bool:
     """Tell whether a value is an array of floating dtype."""
-    return isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.floating)
+    return isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.inexact)
 
 
 def children(value: Any) -> Iterator[tuple[Step, Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.adapters.inputs import Wrt, as_primal, choose_wrt, label_of, positional_parameters
+from gradcheck.adapters.randomness import Randomness
 from gradcheck.errors import ArgumentError
 from gradcheck.layer import BrokenContract, Derivative, Layer, Named, name_outputs
 
@@ -105,6 +106,7 @@ def adapt_mapping(
     *,
     names: Any = None,
     wrt: Wrt = None,
+    randomness: Randomness | None = None,
 ) -> Layer:
     """Make a `Layer` of a scalar loss over a structure of arrays and its gradient in the same structure.
 
@@ -118,6 +120,8 @@ def adapt_mapping(
         The point. Leaves that are no numbers (strings, None, functions) are handed through.
     names, wrt
         As in `gradcheck.check_grad`. Names are paths: ``"W"``, ``"layer1.W"``, ``"params[0]"``, ``"layers[0].b"``.
+    randomness : Randomness, optional
+        The check's own, which gives back what is drawn.
 
     Returns
     -------
@@ -157,13 +161,15 @@ def adapt_mapping(
     chosen = choose_wrt(primals, wrt)
     keys = dict(_paths(params, top, []))
     label = label_of(grad) or "gradient"
+    randomness = randomness or Randomness(loss, grad)
+    forward, backward = randomness.wrap(loss), randomness.wrap(grad, marks=False)  # grad runs a forward of its own
 
     def call(arrays: Named) -> tuple[Named, Derivative]:
         given = _rebuild(params, top, arrays)
-        outputs = name_outputs(loss(given))
+        outputs = name_outputs(forward(given))
 
         def gradient(cotangents: Named) -> Mapping[str, object]:
-            result = grad(given)
+            result = backward(given)
             found = {name: _pick(result, name, keys[name]) for name in arrays}
             missing = [name for name in chosen if found[name] is _MISSING]
             if missing:
@@ -176,11 +182,12 @@ def adapt_mapping(
 
         return outputs, gradient
 
+    arguments = ", ".join((label_of(loss) or "loss", label, "params", *randomness.written))
     return Layer(
         name=label,
         call=call,
         primals=primals,
         wrt=chosen,
         cotangent=False,
-        reproduce=f"gradcheck.check_grad({label_of(loss) or 'loss'}, {label}, params)",
+        reproduce=f"gradcheck.check_grad({arguments})",
     )

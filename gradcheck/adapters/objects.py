@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from gradcheck.adapters.choosing import work_out
 from gradcheck.adapters.graph import Path, Place, copy_object, is_float_array, memory_root, rebase, resolve
 from gradcheck.adapters.inputs import Wrt, choose_wrt, name_inputs, positional_parameters
 from gradcheck.adapters.pairing import MISSING, read
+from gradcheck.adapters.randomness import Randomness
 from gradcheck.adapters.results import assign
 from gradcheck.adapters.survey import RATES, Survey, reset, survey, trial
 from gradcheck.errors import ArgumentError
@@ -28,6 +30,7 @@ def adapt_object(  # the check's own keywords, handed through
     loss: Any = None,
     targets: Any = None,
     accumulates: bool = False,
+    randomness: Randomness | None = None,
 ) -> Layer:
     """Make a `Layer` of an object with a forward and a backward, and of the parameters it holds.
 
@@ -60,6 +63,8 @@ def adapt_object(  # the check's own keywords, handed through
         For `loss`, or for the object's own loss method.
     accumulates : bool
         Backward adds to the gradients that are there: they are set to zero before each call.
+    randomness : Randomness, optional
+        The check's own, which gives back what is drawn.
 
     Returns
     -------
@@ -88,10 +93,12 @@ def adapt_object(  # the check's own keywords, handed through
     """
     if isinstance(layer, type):
         raise ArgumentError(f"layer: {layer.__name__} is a class; make an object of it first: {layer.__name__}(...)")
+    if randomness is None:
+        randomness = Randomness(layer, loss, layer=layer)
     pristine = copy_object(layer)
     goal = None if targets is None else np.array(targets)
     primals = _name_inputs(pristine, inputs, names, given=goal is not None)
-    calling = work_out(pristine, tuple(primals), loss, goal)
+    calling = replace(work_out(pristine, tuple(primals), loss, goal), randomness=randomness)
     found = survey(copy_object(pristine), calling, primals)
     taken = set(primals)
     labels = {p.name: f"self.{p.name}" if p.name in taken else p.name for p in found.parameters}
@@ -112,7 +119,7 @@ def adapt_object(  # the check's own keywords, handed through
             fresh=build,
             notes=found.notes,
             trial_calls=found.trial_calls,
-            reproduce=f"gradcheck.check_layer({kind}(...), {', '.join(primals)})",
+            reproduce=f"gradcheck.check_layer({', '.join((f'{kind}(...)', *primals, *randomness.written))})",
         )
 
     return build()
