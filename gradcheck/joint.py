@@ -9,6 +9,8 @@ from itertools import combinations
 
 import numpy as np
 
+from gradcheck import kink
+from gradcheck.convex import bends_one_way
 from gradcheck.layer import Named
 from gradcheck.point import Entry, Point
 from gradcheck.probe import signed
@@ -21,6 +23,7 @@ _EXAMINED = 64  # so many entries on kinks are looked at together
 _PAIRS = 128
 _SMOOTH = 1e-3  # slopes that agree to this part of themselves are those of a smooth function at these steps
 _WRONG = 1e-2
+_OUTSIDE = 0.1  # of the jump along a direction: so far outside the slopes of its two sides
 
 
 def judge_jointly(point: Point, on_kinks: Collection[Entry], comparisons: Sequence[Comparison]) -> list[Comparison]:
@@ -28,7 +31,8 @@ def judge_jointly(point: Point, on_kinks: Collection[Entry], comparisons: Sequen
 
     At a tie of ``maximum(a, b)``, "both get everything" and "neither gets anything" lie inside each entry's own
     interval of slopes and are illegal all the same: moved together, a and b leave the tie a tie, and f has one slope,
-    which the two entries must add up to.
+    which the two entries must add up to. Where a direction still leads over a kink, as all do for a norm at 0, the
+    slopes of its two sides bound what the entries may add up to, if f bends one way only.
 
     Parameters
     ----------
@@ -55,16 +59,16 @@ def judge_jointly(point: Point, on_kinks: Collection[Entry], comparisons: Sequen
         if any(entry in accused for entry in group):
             continue
         jump = max(2 * kinks[entry].error_bar for entry in group)
-        together = _slopes_together(point, group, max(jump, *(abs(point.analytic(entry)) for entry in group)))
-        if together is not None:
-            numerical, analytic = together
+        least = max(jump, *(abs(point.analytic(entry)) for entry in group))
+        for signs in _signs(point, group, kinks):
+            found = _together(point, group, signs, jump, least)
+            if not found:
+                continue
             names = [kinks[entry].entry for entry in group]
             listed = " and ".join(names) if len(names) == 2 else f"{names[0]} and {len(names) - 1} others"
-            for entry in group:
-                accused[entry] = (
-                    f"a tie: moved together, {listed} change f with slope {numerical:.6g}, and their analytic values "
-                    f"add up to {analytic:.6g}"
-                )
+            how = "together" if len(set(signs)) == 1 else "against each other"
+            accused |= dict.fromkeys(group, f"a tie: moved {how}, {listed} {found}")
+            break
     return [
         replace(c, verdict=Verdict.MISMATCH, reason=accused[c.name, c.index])
         if c.index is not None and (c.name, c.index) in accused
@@ -95,18 +99,43 @@ def _reached(point: Point, entry: Entry) -> np.ndarray[tuple[int], np.dtype[np.b
     return differences.reached
 
 
-def _slopes_together(point: Point, group: list[Entry], least: float) -> tuple[float, float] | None:
-    """Return numerical and analytic slope of entries moved together, where f is smooth along them and the two differ.
+def _signs(point: Point, group: list[Entry], kinks: dict[Entry, Comparison]) -> Iterator[tuple[float, ...]]:
+    """Yield the signs by which entries are moved together: those of their claims, and all alike.
+
+    An entry that claims nothing is moved the way in which its own slopes lie.
+    """
+    alike = (1.0,) * len(group)
+    claimed = tuple(math.copysign(1.0, point.analytic(entry) or kinks[entry].numerical or 1.0) for entry in group)
+    yield from dict.fromkeys((claimed, alike))
+
+
+def _together(point: Point, group: list[Entry], signs: tuple[float, ...], jump: float, least: float) -> str:
+    """Say how entries moved together change f, and what they claim, where the claim is illegal; else nothing."""
+    direction: Named = {}
+    for (name, index), sign in zip(group, signs, strict=True):
+        direction.setdefault(name, np.zeros(point.gradient[name].shape))[index] = sign
+    scale = max(point.reach(entry) for entry in group)
+    analytic = point.directional(direction)
+    level = point.along(direction)[0].level(_STEP * scale)
+    if kink.persists(level, finer := point.along(direction)[0].level(_STEP / 4 * scale)):
+        low, high = sorted((finer.forward, finer.backward))
+        outside = max(low - analytic, analytic - high)
+        if outside <= _OUTSIDE * (high - low) + finer.jump_noise or not bends_one_way(point, group, jump):
+            return ""
+        return f"change f with slopes {low:.6g} and {high:.6g}, and their analytic values add up to {analytic:.6g}"
+    numerical = _slope_of_a_tie(point, direction, scale, analytic, least)
+    if numerical is None:
+        return ""
+    return f"change f with slope {numerical:.6g}, and their analytic values add up to {analytic:.6g}"
+
+
+def _slope_of_a_tie(point: Point, direction: Named, scale: float, analytic: float, least: float) -> float | None:
+    """Return the slope along a direction along which f is smooth and the claim is wrong.
 
     None if they agree, up to `least`, or if f has other slopes along that direction at points nearby, off the tie: then
     kinks that have nothing to do with each other only happen to cancel at the point.
     """
-    direction: Named = {}
-    for name, index in group:
-        direction.setdefault(name, np.zeros(point.gradient[name].shape))[index] = 1.0
-    scale = max(point.reach(entry) for entry in group)
     numerical = _smooth_slope(point, direction, _STEP * scale)
-    analytic = point.directional(direction)
     if numerical is None or abs(analytic - numerical) <= _WRONG * max(abs(analytic), abs(numerical), least):
         return None
     saved = {name: point.evaluator.point[name].copy() for name in point.gradient}  # constants stay where they are
@@ -124,7 +153,7 @@ def _slopes_together(point: Point, group: list[Entry], least: float) -> tuple[fl
         point.base = base
         for name, array in saved.items():
             point.evaluator.point[name][...] = array
-    return numerical, analytic
+    return numerical
 
 
 def _smooth_slope(point: Point, direction: Named, step: float) -> float | None:

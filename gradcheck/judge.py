@@ -9,6 +9,7 @@ import numpy as np
 
 from gradcheck import kink
 from gradcheck.complex_step import ComplexStep
+from gradcheck.convex import bends_one_way
 from gradcheck.difference import Differences, Estimate, Level
 from gradcheck.evaluate import BudgetSpent
 from gradcheck.layer import Named
@@ -32,6 +33,7 @@ _HIDDEN = (
 )
 _MANY_KINKS = "several kinks meet at or near the point, and the slopes seen do not decide; move the point off them"
 _ACCUSES = 9.0  # so many more error bars than allowed: noise is measured in one direction, and may be larger in others
+_FAR_OUTSIDE = 0.1  # of the jump of the slopes, outside everything seen nearby
 _ALONE = 3  # so few doubtful entries are measured one by one, not together
 _WORTH_SPLITTING = 128  # so few doubtful entries are split again where together they are too vague
 
@@ -325,6 +327,10 @@ class Judge:
             outside = max(estimate.low - result.analytic, result.analytic - estimate.high)
             if not steady_nearby(self.point, entry, estimate.closest, 0.1 * outside):
                 return wrong  # one kink, at the point: its two slopes are all there is
+        outside = max(low - result.analytic, result.analytic - high)
+        jump = estimate.high - estimate.low
+        if estimate.kinked and at_the_point and outside > _FAR_OUTSIDE * jump and bends_one_way(self.point, (), jump):
+            return wrong
         return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_MANY_KINKS)
 
     def _at_the_point(self, entry: Entry, estimate: Estimate) -> bool:

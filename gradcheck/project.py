@@ -84,7 +84,7 @@ def _blocks(shares: Array) -> Iterator[npt.NDArray[np.bool_]]:
         yield np.ones(shares.shape, bool)
         return
     with np.errstate(divide="ignore"):
-        decade = np.floor(np.log10(largest / shares) / _DECADES)
+        decade = np.asarray(np.floor(np.log10(largest / shares) / _DECADES))
     decade[shares == 0] = np.max(decade[shares > 0])
     for each in np.unique(decade):
         yield decade == each

@@ -32,6 +32,7 @@ ORDER = [
     "point",
     "complex_step",
     "nearby",
+    "convex",
     "settle",
     "joint",
     "judge",

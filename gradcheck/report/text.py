@@ -162,7 +162,9 @@ def _differing(report: Report) -> str:
     worst = max((row.excess for row in _failing(report)), default=0.0)
     if worst == float("inf"):
         return text
-    return f"{text}, by {'up to ' if plural else ''}{worst:.2g} times what was allowed" if worst else text
+    if worst <= 1.0:
+        return f"{text}: legal one by one on a kink, and not together"
+    return f"{text}, by {'up to ' if plural else ''}{worst:.2g} times what was allowed"
 
 
 def _count(line: Summary, *, projected: bool) -> str:

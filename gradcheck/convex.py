@@ -1,0 +1,79 @@
+"""Is f convex or concave around the point? Then its one-sided slopes bound every legal subgradient."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+
+from gradcheck.layer import Named
+from gradcheck.point import Entry, Point
+from gradcheck.probe import signed
+
+_REACH = 2.0**-17  # how far around the point f is looked at, in units of its entries: kinks show, curvature does not
+_PAIRS = 64  # a kink that bends the other way lies between the two, and no other does, in one of 2**k pairs
+_DECADES = 2.0  # over which movements are spread, so that now this kink lies between and now that
+_FLAT = 1e-3  # of the jump of the slopes: so much a pair may bend the other way, for curvature
+_BENDING = 0.25  # this part of the pairs has to bend at all
+
+
+def bends_one_way(point: Point, entries: Collection[Entry], jump: float) -> bool:
+    """Tell whether f bends one way only, as far as many pairs of nearby points show.
+
+    For a convex function (or a concave one) every subgradient g obeys ``M <= <g, d> <= P`` along every direction d,
+    with the backward and the forward slope at the point. Where kinks bend both ways these slopes bound nothing.
+
+    Parameters
+    ----------
+    point : Point
+        Left as it is.
+    entries : collection of Entry
+        What is moved; all primals where it is empty.
+    jump : float
+        How much slopes differ over the kink, for an entry moved by 1.
+    """
+    saved = {name: array.copy() for name, array in point.evaluator.point.items()}
+    sizes = _sizes(point, entries)
+    reach = _REACH * max(float(np.max(size, initial=0.0)) for size in sizes.values())
+    signs: list[int] = []
+
+    def at(move: Named) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        for name, shift in move.items():
+            point.evaluator.point[name][...] = saved[name] + shift.astype(saved[name].dtype)
+        return point.evaluator.outputs("moved a little, in pairs")
+
+    try:
+        for _ in range(_PAIRS):
+            middle, half = ({name: _spread(point, size) for name, size in sizes.items()} for _ in range(2))
+            bend = (
+                at({name: middle[name] + half[name] for name in sizes})
+                - 2 * at(middle)
+                + at({name: middle[name] - half[name] for name in sizes})
+            )
+            value = float(point.cotangent @ bend)
+            noise = 10.0 * float(np.linalg.norm(point.cotangent * point.noise))
+            if not np.isfinite(value):
+                return False
+            signs.append(0 if abs(value) <= noise + _FLAT * jump * reach else (1 if value > 0 else -1))
+            if len({sign for sign in signs if sign}) > 1:
+                return False
+    finally:
+        for name, array in saved.items():
+            point.evaluator.point[name][...] = array
+    return sum(map(abs, signs)) >= _BENDING * _PAIRS
+
+
+def _sizes(point: Point, entries: Collection[Entry]) -> Named:
+    """Return how far each entry may move; zeros where it stays."""
+    if not entries:
+        return {name: point.natural(name) for name in point.gradient}
+    sizes: Named = {}
+    for name, index in entries:
+        sizes.setdefault(name, np.zeros(point.gradient[name].shape))[index] = float(point.natural(name)[index])
+    return sizes
+
+
+def _spread(
+    point: Point, size: np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    return _REACH * size * 10.0 ** -point.rng.uniform(0.0, _DECADES, size.shape) * signed(point.rng, size.shape)

@@ -1,0 +1,87 @@
+"""Are entries that share a kink judged together, whatever their signs, and where no direction is smooth?"""
+
+import numpy as np
+import pytest
+
+from gradcheck import Verdict, check_vjp
+
+AT_ZERO = np.zeros(3)
+
+
+def norm(x):
+    return np.sqrt(np.sum(x**2))
+
+
+def norm_vjp(at_zero):
+    return lambda g, x: g * (x / norm(x) if np.any(x) else np.full(x.shape, at_zero))
+
+
+@pytest.mark.parametrize("claim", [0.0, 0.3, 0.57])
+def test_norm_at_zero_takes_any_vector_of_length_up_to_one(claim):
+    assert check_vjp(norm, norm_vjp(claim), AT_ZERO).verdict is Verdict.KINK
+
+
+@pytest.mark.parametrize("claim", [0.8, 1.0, 2.0, -1.0])
+def test_norm_at_zero_takes_no_longer_one(claim):
+    report = check_vjp(norm, norm_vjp(claim), AT_ZERO)
+    assert report.verdict is Verdict.MISMATCH, str(report)
+
+
+def test_message_says_that_the_entries_are_illegal_together():
+    text = str(check_vjp(norm, norm_vjp(1.0), AT_ZERO))
+    assert "legal one by one on a kink, and not together" in text
+    assert "a tie: moved together, x[0] and x[1] change f with slopes" in text
+
+
+LARGEST = np.array([-2.0, 1.0, 2.0])
+
+
+def largest_magnitude(x):
+    return np.max(np.abs(x))
+
+
+@pytest.mark.parametrize(("first", "last"), [(1.0, 0.0), (0.0, 1.0), (0.5, 0.5), (0.25, 0.75)])
+def test_tied_magnitudes_of_opposite_sign_share_one_slope(first, last):
+    share = np.array([first, 0.0, last])
+    assert check_vjp(largest_magnitude, lambda g, x: g * np.sign(x) * share, LARGEST).verdict is Verdict.KINK
+
+
+@pytest.mark.parametrize(("first", "last"), [(1.0, 1.0), (0.0, 0.0), (0.5, 1.0)])
+def test_tied_magnitudes_of_opposite_sign_neither_double_nor_lose_it(first, last):
+    share = np.array([first, 0.0, last])
+    report = check_vjp(largest_magnitude, lambda g, x: g * np.sign(x) * share, LARGEST)
+    assert report.verdict is Verdict.MISMATCH, str(report)
+    assert {c.index for c in report.comparisons if c.verdict is Verdict.MISMATCH} == {(0,), (2,)}
+
+
+@pytest.mark.parametrize("claim", [(1.0, 1.0), (1.0, -1.0), (0.9, 0.9)])
+def test_hypot_of_two_inputs_at_zero_is_one_kink_of_both(claim):
+    def vjp(g, a, b):
+        at_zero = (a == 0) & (b == 0)
+        length = np.where(at_zero, 1.0, np.hypot(a, b))
+        return g * np.where(at_zero, claim[0], a / length), g * np.where(at_zero, claim[1], b / length)
+
+    point = np.array([0.0, 3.0]), np.array([0.0, 4.0])
+    assert check_vjp(np.hypot, vjp, *point).verdict is Verdict.MISMATCH
+    claim = tuple(0.5 * each for each in claim)
+    assert check_vjp(np.hypot, vjp, *point).verdict is Verdict.KINK
+
+
+def test_kinks_that_bend_both_ways_bound_nothing_and_accuse_nobody():
+    """``10 relu(x + y) - relu(x - y)`` at 0: with relu'(0) = 1 the claim along (1, -1) lies beyond both slopes."""
+    weights = np.array([[1.0, 1.0], [1.0, -1.0]])
+    for scale in (1.0, 3.0, 10.0):
+        outer = np.array([scale, -1.0])
+
+        def f(x, outer=outer):
+            return outer @ np.maximum(weights @ x, 0.0)
+
+        for at_zero in (0.0, 0.5, 1.0):
+
+            def vjp(g, x, outer=outer, at_zero=at_zero):
+                z = weights @ x
+                return g * weights.T @ (outer * np.where(z == 0, at_zero, z > 0))
+
+            for seed in range(5):
+                report = check_vjp(f, vjp, np.zeros(2), seed=seed)
+                assert report.verdict is not Verdict.MISMATCH, str(report)
