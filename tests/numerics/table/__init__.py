@@ -5,12 +5,26 @@ twins that must be caught. `tests/numerics/test_table.py` runs the engine over a
 other checkers.
 """
 
-from tests.numerics.table import elementary, rounded, saturated, scales
+from importlib import import_module
+
 from tests.numerics.table.row import Row
 
-ROWS: list[Row] = [
-    *elementary.ROWS,
-    *saturated.ROWS,
-    *scales.ROWS,
-    *rounded.ROWS,
-]
+TOPICS = (
+    "elementary",
+    "saturated",
+    "scales",
+    "rounded",
+    "kinks",
+    "beside_kinks",
+    "shared_kinks",
+    "undecidable",
+    "softmaxes",
+    "normalisers",
+    "reductions",
+    "indexing",
+    "convolutions",
+    "linear_algebra",
+)
+"""One module each, with its rows in `ROWS`."""
+
+ROWS: list[Row] = [row for topic in TOPICS for row in import_module(f"{__name__}.{topic}").ROWS]
