@@ -1,0 +1,120 @@
+"""Is the engine ever wrong? Random right networks are never accused, a wrong entry above the detection limit never passes."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gradcheck.report import Verdict
+from tests.soak import seeds
+from tests.soak.__main__ import digests
+from tests.soak.checking import check
+from tests.soak.draw import draw
+from tests.soak.layers import ZOO
+from tests.soak.outcome import Tally, soak, soak_all
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("chunk", seeds.chunks())
+def test_soak(chunk, record_property):
+    which = seeds.of_chunk(chunk)
+    print(f"seeds {which.start} to {which.stop - 1}; the run began at {seeds.start()}")
+    tally = soak_all(which)
+    record_property("soak", tally.plain())
+    assert not tally.faults, f"seeds {which.start} to {which.stop - 1}\n" + "\n".join(tally.complaints())
+
+
+# ---------------------------------------------------------------------- same seed, same report
+
+
+def test_another_process_says_the_same_bit_for_bit():
+    # hash seeds and imports differ there: nothing may depend on the order of a set
+    environment = {**os.environ, "PYTHONHASHSEED": "12345", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "tests.soak", str(seeds.FIXED), "--checks", "20", "--digest"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    expected = [" ".join(map(str, (seed, *digests(soak(seed))))) for seed in range(seeds.FIXED, seeds.FIXED + 20)]
+    assert done.stdout.splitlines() == expected
+
+
+def test_catches_a_report_that_depends_on_the_process():
+    seed = seeds.FIXED
+
+    def restless(case, corruption):
+        report, gradients = check(case, corruption)
+        return replace(report, detection_limit=report.detection_limit * (1 + np.finfo(float).eps)), gradients
+
+    assert digests(soak(seed, checker=restless)) != digests(soak(seed))
+
+
+def test_a_seed_is_one_case():
+    one, other = draw(seeds.FIXED + 1), draw(seeds.FIXED + 1)
+    assert one.title == other.title
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(one.inputs, other.inputs, strict=True))
+
+
+# ---------------------------------------------------------------------- the soak's own planted faults
+
+
+def faults_of(seeds_, **keywords):
+    tally = soak_all(seeds_, **keywords)
+    return Counter(fault.split(":")[0].split(" as ")[0] for _, fault in tally.faults)
+
+
+def test_catches_a_wrong_layer_in_the_zoo(monkeypatch):
+    right = ZOO["layer_norm"]
+
+    def without_the_mean(g, x, gain, bias):
+        dx, dgain, dbias = right.vjp(g, x, gain, bias)
+        return dx + 1e-3 * np.abs(dx).max(), dgain, dbias
+
+    monkeypatch.setitem(ZOO, "layer_norm", replace(right, vjp=without_the_mean))
+    found = faults_of(range(2000, 2040), zoo={"layer_norm": ZOO["layer_norm"], "linear": ZOO["linear"]})
+    assert found["a right gradient is called MISMATCH"] >= 10
+    assert not faults_of(range(2000, 2020), zoo={"layer_norm": right, "linear": ZOO["linear"]})
+
+
+def test_catches_an_engine_that_always_says_match():
+    def blind(case, corruption):
+        report, gradients = check(case, corruption)
+        return replace(report, verdict=Verdict.MATCH), gradients
+
+    assert faults_of(range(2000, 2020), checker=blind)["a wrong entry passes"] >= 5
+
+
+def test_catches_an_engine_that_accuses_whom_it_likes():
+    def harsh(case, corruption):
+        report, gradients = check(case, corruption)
+        return replace(report, verdict=Verdict.MISMATCH), gradients
+
+    assert faults_of(range(2000, 2010), checker=harsh)["a right gradient is called MISMATCH"] == 10
+
+
+def test_catches_an_engine_that_raises():
+    def broken(case, corruption):
+        raise ZeroDivisionError
+
+    assert faults_of(range(2000, 2003), checker=broken) == {"ZeroDivisionError was raised": 3}
+
+
+def test_catches_an_engine_that_decides_nothing():
+    total = Tally(ordinary=Counter(match=985, inconclusive=15))
+    assert total.complaints() == ["1.50% of right gradients at ordinary values are INCONCLUSIVE; 1% may be"]
+    assert not Tally(ordinary=Counter(match=991, inconclusive=9)).complaints()
+
+
+def test_a_tally_survives_its_way_from_a_worker():
+    tally = soak_all(range(2000, 2005))
+    merged = Tally()
+    merged.merge(Tally.of(tally.plain()))
+    assert merged == tally
+
+
+def test_a_failure_says_how_to_run_it_alone():
+    tally = Tally(faults=[(17, "a wrong entry passes as MATCH: relu")])
+    assert tally.complaints() == ["a wrong entry passes as MATCH: relu\n    python -m tests.soak 17"]
