@@ -5,6 +5,7 @@
 #   make bench   what checks and training steps cost
 #   make detection
 #                what other checkers miss, as far as they are installed: .venv/bin/pip install -e '.[peers]'
+#   make soak    20,000 checks of random networks with new seeds: minutes (CHECKS=1000 for fewer)
 #   make clean   remove what the others made
 
 PYTHON ?= python3
@@ -12,8 +13,9 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 # Two cores are what everyone has; the benchmarks run alone, or they would measure their neighbours.
 WORKERS ?= 2
+CHECKS ?= 20000
 
-.PHONY: demo test lint bench detection clean
+.PHONY: demo test lint bench detection soak clean
 
 demo: $(VENV)/.installed
 	$(BIN)/gradcheck check reference_impls
@@ -31,6 +33,9 @@ bench: $(VENV)/.installed-dev
 
 detection: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.detection
+
+soak: $(VENV)/.installed-dev
+	GRADCHECK_SOAK_CHECKS=$(CHECKS) $(BIN)/python -m pytest tests/soak/test_soak.py -k "test_soak[" -n $(WORKERS) -q
 
 # The stamps are newer than pyproject.toml once its requirements are installed: later runs start at once.
 $(VENV)/.installed: pyproject.toml

@@ -103,6 +103,8 @@ class Tally:
         Forward evaluations of each check of a right gradient.
     faults : list of tuple
         Seed and sentence.
+    first : int or None
+        The smallest seed.
     """
 
     verdicts: Counter[str] = field(default_factory=Counter)
@@ -110,10 +112,12 @@ class Tally:
     corruptions: Counter[str] = field(default_factory=Counter)
     forwards: list[int] = field(default_factory=list)
     faults: list[tuple[int, str]] = field(default_factory=list)
+    first: int | None = None
 
     def add(self, outcome: Outcome) -> None:
         """Count one case."""
         verdict = outcome.right.verdict.value
+        self._begins(outcome.case.seed)
         self.verdicts[verdict] += 1
         if outcome.case.ordinary:
             self.ordinary[verdict] += 1
@@ -126,6 +130,9 @@ class Tally:
             self.corruptions[said] += 1
         self.faults += [(outcome.case.seed, f"{fault}: {outcome.case.title}") for fault in outcome.faults]
 
+    def _begins(self, seed: int | None) -> None:
+        self.first = min((known for known in (self.first, seed) if known is not None), default=None)
+
     def merge(self, other: Tally) -> None:
         """Add what another one has counted."""
         self.verdicts += other.verdicts
@@ -133,6 +140,7 @@ class Tally:
         self.corruptions += other.corruptions
         self.forwards += other.forwards
         self.faults += other.faults
+        self._begins(other.first)
 
     def plain(self) -> dict[str, Any]:
         """Return the figures as dicts, lists, numbers and strings."""
@@ -142,6 +150,7 @@ class Tally:
             "corruptions": dict(self.corruptions),
             "forwards": self.forwards,
             "faults": [list(fault) for fault in self.faults],
+            "first": self.first,
         }
 
     @classmethod
@@ -151,6 +160,7 @@ class Tally:
             *(Counter(plain[key]) for key in ("verdicts", "ordinary", "corruptions")),
             forwards=list(plain["forwards"]),
             faults=[(seed, fault) for seed, fault in plain["faults"]],
+            first=plain["first"],
         )
 
     @property
@@ -170,7 +180,7 @@ class Tally:
     def summary(self) -> list[str]:
         """Return the figures, a line each."""
         return [
-            f"checks                  {self.verdicts.total():,}: {_listed(self.verdicts)}",
+            f"checks                  {self.verdicts.total():,} from seed {self.first} on: {_listed(self.verdicts)}",
             f"at ordinary values      {self.ordinary.total():,}: {_listed(self.ordinary)}; "
             f"inconclusive {self.undecided_share:.2%}",
             f"wrong entries           {_listed(self.corruptions)}",
