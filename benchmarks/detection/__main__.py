@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
@@ -15,9 +16,9 @@ from benchmarks.detection.ask import ask_all
 from benchmarks.detection.problem import problems
 from benchmarks.detection.tally import summary
 from benchmarks.detection.tools import gather
-from tests.numerics.table import ROWS
+from tests.numerics.table import ROWS, TOPICS
 
-_WIDTH = 150  # of the table in a file or a pipe
+_WIDTH = 170  # of the table in a file or a pipe
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tools, missing = gather(only=given.only)
     if not tools and not missing:
         parser.error(f"no checker's name begins with {' or '.join(given.only)}")
-    questions = list(problems(ROWS))
+    topics = {row.id: topic for topic in TOPICS for row in import_module(f"tests.numerics.table.{topic}").ROWS}
+    questions = problems(ROWS, topics)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("checks", total=len(questions) * len(tools))

@@ -20,6 +20,7 @@ class Asked:
     """One checker's answer to one problem."""
 
     tool: str
+    topic: str
     row: str
     problem: str
     kind: str
@@ -60,7 +61,9 @@ def ask(tool: Tool, problem: Problem) -> Asked:
         message = str(error).strip().splitlines()
         answer, detail = Answer.ERROR, f"{type(error).__name__}: {message[0] if message else ''}"[:200]
     seconds = time.perf_counter() - started
-    return Asked(tool.name, problem.row, problem.id, problem.kind, answer, detail, f.calls, vjp.calls, seconds)
+    return Asked(
+        tool.name, problem.topic, problem.row, problem.id, problem.kind, answer, detail, f.calls, vjp.calls, seconds
+    )
 
 
 def ask_all(tools: Sequence[Tool], problems: Sequence[Problem]) -> Iterator[Asked]:
@@ -76,4 +79,4 @@ def _copies(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(value.copy() if isinstance(value, np.ndarray) else value for value in inputs)
 
 
-_WARM_UP = Problem("warm-up", "warm-up", np.sin, lambda g, x: g * np.cos(x), (np.array([0.3, 0.7]),), True, "match")
+_WARM_UP = Problem("", "warm-up", "warm-up", np.sin, lambda g, x: g * np.cos(x), (np.array([0.3, 0.7]),), True, "match")

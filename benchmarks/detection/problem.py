@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ class NotRunError(Exception):
 class Problem:
     """One question: is this pullback right?"""
 
+    topic: str
     row: str
     id: str
     """The row's own for its right pullback, else with the twin's name behind it."""
@@ -30,14 +32,14 @@ class Problem:
     inputs: tuple[Any, ...]
     right: bool
     expect: str
-    """Of the row: ``"match"``, ``"kink"``, or ``"inconclusive"`` where f's values hide its derivative."""
+    """Of the row: ``"match"``, ``"kink"``, or ``"inconclusive"`` where f has no derivative or its values hide it."""
 
     @property
     def kind(self) -> str:
-        """Of the question: ``"smooth"``, ``"kink"`` or ``"undecidable"`` for a right pullback, else ``"wrong"``."""
+        """Of the question: one of `KINDS`."""
         if not self.right:
-            return "wrong"
-        return {"match": "smooth", "kink": "kink", "inconclusive": "undecidable"}[self.expect]
+            return "wrong, hidden" if self.expect == "inconclusive" else "wrong"
+        return {"match": "smooth", "kink": "kink", "inconclusive": "hidden"}[self.expect]
 
     @property
     def seed(self) -> int:
@@ -45,19 +47,30 @@ class Problem:
         return zlib.crc32(self.id.encode())
 
 
-def problems(rows: Iterable[Row]) -> Iterator[Problem]:
-    """Yield the right pullback of each row and then its wrong twins."""
-    for row in rows:
-        yield Problem(row.id, row.id, row.f, row.vjp, row.inputs, True, row.expect)
-        for twin in twins(row):
-            yield Problem(row.id, twin.id, row.f, twin.vjp, row.inputs, False, row.expect)
+KINDS = ("smooth", "kink", "hidden", "wrong", "wrong, hidden")
+"""Right pullbacks where f is smooth, on kinks, and where f has no derivative or its values hide it; wrong ones elsewhere,
+and there."""
+
+
+def problems(rows: Iterable[Row], topics: Mapping[str, str] | None = None) -> list[Problem]:
+    """Return the right pullback of each row and then its wrong twins; `topics` of rows, by their names."""
+    found = []
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        for row in rows:
+            topic = (topics or {}).get(row.id, "")
+            found.append(Problem(topic, row.id, row.id, row.f, row.vjp, row.inputs, True, row.expect))
+            found.extend(
+                Problem(topic, row.id, twin.id, row.f, twin.vjp, row.inputs, False, row.expect) for twin in twins(row)
+            )
+    return found
 
 
 class Real:
     """A problem for checkers that know arrays of one floating-point dtype and nothing else.
 
     Inputs without a derivative (labels, indices, masks) are closed over; lower precision is widened, as the checkers'
-    documentations ask for.
+    documentations ask for: they see no error that is made in low precision only.
     """
 
     def __init__(self, problem: Problem, dtype: Any = np.float64) -> None:

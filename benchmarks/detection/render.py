@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -17,9 +17,22 @@ COLUMNS = (
     "wrong caught",
     "wrong missed",
     "wrong undecided",
+    "hidden accused",
+    "hidden missed",
     "errors",
-    "not run",
     "forwards",
+    "median",
+    "seconds",
+)
+
+IN_THE_README = (
+    "checker",
+    "rows told apart",
+    "right accused",
+    "accused at kinks",
+    "right undecided",
+    "wrong missed",
+    "wrong undecided",
     "median",
     "seconds",
 )
@@ -30,16 +43,17 @@ def rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
     return [
         (
             f"{tool['name']} ({tool['version']})",
-            f"{tool['rows']:,}",
+            f"{tool['rows told apart']:,}",
             f"{tool['right']['passed']:,}",
-            f"{tool['right']['false alarms where f is smooth']:,}",
-            f"{tool['right']['false alarms at kinks']:,}",
-            f"{tool['right']['inconclusive']:,}",
+            f"{tool['right']['accused']:,}",
+            f"{tool['right']['accused at kinks']:,}",
+            f"{tool['right']['undecided']:,}",
             f"{tool['wrong']['caught']:,}",
             f"{tool['wrong']['missed']:,}",
-            f"{tool['wrong']['inconclusive']:,}",
-            f"{tool['right']['error']:,} + {tool['wrong']['error']:,}",
-            f"{tool['not run']:,}",
+            f"{tool['wrong']['undecided']:,}",
+            f"{tool['hidden']['accused']:,}",
+            f"{tool['hidden']['missed']:,}",
+            f"{sum(tool[kind]['error'] for kind in ('right', 'wrong', 'hidden')):,}",
             f"{tool['forwards']['total']:,}",
             f"{tool['forwards']['median']:,g}",
             f"{tool['seconds']:.1f}",
@@ -48,12 +62,20 @@ def rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
     ]
 
 
+def table(found: Mapping[str, Any], columns: Sequence[str] = COLUMNS) -> list[str]:
+    """Return the lines of the table in Markdown, or of some of its columns."""
+    which = [COLUMNS.index(column) for column in columns]
+    lines = ["| " + " | ".join(columns) + " |", "| --- |" + " ---: |" * (len(columns) - 1)]
+    return lines + ["| " + " | ".join(cells[k] for k in which) + " |" for cells in rows(found)]
+
+
 def in_words(found: Mapping[str, Any]) -> str:
     """Say what was asked, in one sentence."""
     count = found["problems"]
     return (
-        f"{count['smooth'] + count['kink']:,} right gradients ({count['smooth']:,} where f is smooth, {count['kink']:,} "
-        f"legal subgradients at kinks) and {count['wrong']:,} wrong ones, of the rows in `tests/numerics/table`"
+        f"{found['rows']:,} rows of `tests/numerics/table` with {count['smooth']:,} right gradients where f is smooth, "
+        f"{count['kink']:,} legal subgradients at kinks and {count['wrong']:,} wrong gradients; and {count['hidden']:,} rows where "
+        f"f has no derivative or its values hide it, with {count['wrong, hidden']:,} wrong ones"
     )
 
 
@@ -71,14 +93,30 @@ def markdown(found: Mapping[str, Any]) -> str:
         "",
         *(f"- {sentence}" for sentence in left_out(found)),
         *([""] if found["left out"] else []),
-        "| " + " | ".join(COLUMNS) + " |",
-        "| --- |" + " ---: |" * (len(COLUMNS) - 1),
-        *("| " + " | ".join(cells) + " |" for cells in rows(found)),
+        *table(found),
         "",
         f"Rows told apart, of {found['rows']:,}: the right gradient passed and every wrong one was caught; a checker that accuses",
-        "whatever it is shown has caught nothing. Accused: called wrong, where f is smooth, and at kinks. Undecided: said to be",
-        "so. Errors, of right + wrong gradients: exceptions that are not the checker's way of saying that it is wrong. Forwards:",
-        "calls of f, in all and in the median. All checkers were asked in turn, problem by problem, in one process.",
+        "whatever it is shown has caught nothing. Accused: right, and called wrong. Undecided: the checker says that it cannot",
+        "say; where f has no derivative or its values hide it (hidden) that is the best answer, and the columns are apart. Errors:",
+        "exceptions that are not the checker's way of saying that a gradient is wrong. Forwards: calls of f, in all and in the",
+        "median. All checkers were asked in turn, problem by problem, in one process, with their defaults.",
+        "",
+        *(
+            line
+            for tool in found["tools"]
+            if tool["not run"]
+            for line in (f"Not run by {tool['name']}: {tool['not run']:,}.", "")
+        ),
+        "## Rows told apart, by topic",
+        "",
+        "| topic | rows | " + " | ".join(tool["name"] for tool in found["tools"]) + " |",
+        "| --- |" + " ---: |" * (1 + len(found["tools"])),
+        *(
+            f"| {topic.replace('_', ' ')} | {count} | "
+            + " | ".join(str(tool["by topic"].get(topic, 0)) for tool in found["tools"])
+            + " |"
+            for topic, count in found["topics"].items()
+        ),
         "",
         "## How each was called",
         "",
@@ -105,9 +143,9 @@ def _listed(names: list[str]) -> str:
 
 def terminal(found: Mapping[str, Any]) -> Table:
     """Return the same table for the terminal."""
-    table = Table(title=in_words(found).replace("`", ""), title_justify="left", box=None, pad_edge=False)
+    shown = Table(title=in_words(found).replace("`", ""), title_justify="left", box=None, pad_edge=False)
     for k, column in enumerate(COLUMNS):
-        table.add_column(column, justify="right" if k else "left", no_wrap=not k)
+        shown.add_column(column, justify="right" if k else "left", no_wrap=not k)
     for cells in rows(found):
-        table.add_row(*cells)
-    return table
+        shown.add_row(*cells)
+    return shown

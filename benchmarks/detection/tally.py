@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.detection.ask import Asked
-from benchmarks.detection.problem import Problem
+from benchmarks.detection.problem import KINDS, Problem
 from benchmarks.detection.tools import Answer, Tool
 
 _RIGHT = ("smooth", "kink")
@@ -24,13 +24,15 @@ def summary(
     for asked in answers:
         by_tool[asked.tool].append(asked)
     kinds = [problem.kind for problem in problems]
-    decidable = {problem.row for problem in problems if problem.kind in _RIGHT}
+    decidable = {problem.row: problem.topic for problem in problems if problem.kind in _RIGHT}
+    topics = list(decidable.values())
     return {
         "python": platform.python_version(),
         "numpy": np.__version__,
         "machine": platform.machine(),
-        "problems": {kind: kinds.count(kind) for kind in ("smooth", "kink", "undecidable", "wrong")},
+        "problems": {kind: kinds.count(kind) for kind in KINDS},
         "rows": len(decidable),
+        "topics": {topic: topics.count(topic) for topic in dict.fromkeys(topics)},
         "left out": list(missing),
         "tools": [_of_tool(tool, by_tool[tool.name]) for tool in tools],
     }
@@ -40,59 +42,65 @@ def _of_tool(tool: Tool, answers: Sequence[Asked]) -> dict[str, Any]:
     def named(answer: Answer, *kinds: str) -> list[str]:
         return [asked.problem for asked in answers if asked.answer is answer and asked.kind in kinds]
 
-    def said(answer: Answer, *kinds: str) -> dict[str, str]:
-        return {asked.problem: asked.detail for asked in answers if asked.answer is answer and asked.kind in kinds}
+    def said(answer: Answer) -> dict[str, str]:
+        return {asked.problem: asked.detail for asked in answers if asked.answer is answer}
 
-    everything = (*_RIGHT, "undecidable", "wrong")
-    ran = [asked for asked in answers if asked.answer is not Answer.NOT_RUN]
     names = {
-        "false alarms where f is smooth": named(Answer.FAILED, "smooth"),
-        "false alarms at kinks": named(Answer.FAILED, "kink"),
-        "accused where f hides its derivative": named(Answer.FAILED, "undecidable"),
-        "right, inconclusive": named(Answer.INCONCLUSIVE, *_RIGHT),
+        "right, accused": named(Answer.FAILED, "smooth"),
+        "right, accused at kinks": named(Answer.FAILED, "kink"),
+        "right, undecided": named(Answer.INCONCLUSIVE, *_RIGHT),
         "missed": named(Answer.PASSED, "wrong"),
-        "wrong, inconclusive": named(Answer.INCONCLUSIVE, "wrong"),
+        "wrong, undecided": named(Answer.INCONCLUSIVE, "wrong"),
+        "hidden: right, accused": named(Answer.FAILED, "hidden"),
+        "hidden: missed": named(Answer.PASSED, "wrong, hidden"),
     }
+    apart = _told_apart(answers)
+    ran = [asked for asked in answers if asked.answer is not Answer.NOT_RUN]
     return {
         "name": tool.name,
         "version": tool.version,
         "call": tool.call,
         "note": tool.note,
+        "rows told apart": len(apart),
+        "by topic": {topic: list(apart.values()).count(topic) for topic in dict.fromkeys(apart.values())},
         "right": {
             "passed": len(named(Answer.PASSED, *_RIGHT)),
-            "false alarms where f is smooth": len(names["false alarms where f is smooth"]),
-            "false alarms at kinks": len(names["false alarms at kinks"]),
-            "inconclusive": len(names["right, inconclusive"]),
+            "accused": len(names["right, accused"]),
+            "accused at kinks": len(names["right, accused at kinks"]),
+            "undecided": len(names["right, undecided"]),
             "error": len(named(Answer.ERROR, *_RIGHT)),
         },
         "wrong": {
             "caught": len(named(Answer.FAILED, "wrong")),
             "missed": len(names["missed"]),
-            "inconclusive": len(names["wrong, inconclusive"]),
+            "undecided": len(names["wrong, undecided"]),
             "error": len(named(Answer.ERROR, "wrong")),
         },
-        "rows": _rows(answers),
-        "not run": len(named(Answer.NOT_RUN, *everything)),
+        "hidden": {
+            "accused": len(names["hidden: right, accused"]),
+            "missed": len(names["hidden: missed"]),
+            "error": len(named(Answer.ERROR, "hidden", "wrong, hidden")),
+        },
+        "not run": len(answers) - len(ran),
         "forwards": _cost(ran, "forwards"),
         "backwards": _cost(ran, "backwards"),
-        "seconds": round(sum(asked.seconds for asked in answers), 3),
+        "seconds": round(sum(asked.seconds for asked in ran), 3),
         "names": names,
-        "errors": said(Answer.ERROR, *everything),
-        "not run because": said(Answer.NOT_RUN, *everything),
+        "errors": said(Answer.ERROR),
+        "not run because": said(Answer.NOT_RUN),
     }
 
 
-def _rows(answers: Sequence[Asked]) -> int:
-    """Count the rows told apart: the right pullback passed and every wrong twin failed.
+def _told_apart(answers: Sequence[Asked]) -> dict[str, str]:
+    """Return the rows (with their topics) whose right pullback passed and whose wrong twins all failed.
 
     Whoever accuses every pullback of a row has caught its wrong ones by no merit.
     """
-    as_it_should: dict[str, bool] = {}
-    for asked in answers:
-        wanted = Answer.FAILED if asked.kind == "wrong" else Answer.PASSED
-        as_it_should[asked.row] = as_it_should.get(asked.row, True) and asked.answer is wanted
-    undecidable = {asked.row for asked in answers if asked.kind == "undecidable"}
-    return sum(good for row, good in as_it_should.items() if row not in undecidable)
+    topics = {asked.row: asked.topic for asked in answers if asked.kind in _RIGHT}
+    failing = {
+        asked.row for asked in answers if asked.answer is not (Answer.PASSED if asked.kind in _RIGHT else Answer.FAILED)
+    }
+    return {row: topic for row, topic in topics.items() if row not in failing}
 
 
 def _cost(answers: Sequence[Asked], what: str) -> dict[str, Any]:

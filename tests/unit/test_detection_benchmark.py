@@ -26,9 +26,17 @@ RELU = Row(
     expect="kink",
     wrong={"two": lambda g, x: 2.0 * g},
 )
-HIDDEN = Row("hidden", lambda x: x + 1e30, lambda g, x: g.copy(), (X,), "nobody can know", expect="inconclusive")
+HIDDEN = Row(
+    "hidden",
+    lambda x: x + 1e30,
+    lambda g, x: g.copy(),
+    (X,),
+    "nobody can know",
+    expect="inconclusive",
+    wrong={"minus": lambda g, x: -g},
+)
 ROWS = [SINE, RELU, HIDDEN]
-QUESTIONS = list(problems(ROWS))
+QUESTIONS = problems(ROWS, {"sine": "waves"})
 WRONG = ["sine-sine", "sine-sign", "sine-one-percent", "relu-at-0-two"]
 
 
@@ -48,48 +56,51 @@ def test_problems_are_the_right_pullbacks_and_the_wrong_twins():
     assert [(p.id, p.kind) for p in QUESTIONS if p.right] == [
         ("sine", "smooth"),
         ("relu-at-0", "kink"),
-        ("hidden", "undecidable"),
+        ("hidden", "hidden"),
     ]
-    assert [p.id for p in QUESTIONS if not p.right] == WRONG
-    assert found()["problems"] == {"smooth": 1, "kink": 1, "undecidable": 1, "wrong": 4}
+    assert [p.id for p in QUESTIONS if not p.right] == [*WRONG, "hidden-minus"]
+    assert found()["problems"] == {"smooth": 1, "kink": 1, "hidden": 1, "wrong": 4, "wrong, hidden": 1}
     assert found()["rows"] == 2
+    assert found()["topics"] == {"waves": 1, "": 1}
 
 
 def test_catches_a_checker_that_always_passes():
     (tool,) = found(always(Answer.PASSED))["tools"]
-    assert tool["right"] == {
-        "passed": 2,
-        "false alarms where f is smooth": 0,
-        "false alarms at kinks": 0,
-        "inconclusive": 0,
-        "error": 0,
-    }
-    assert tool["wrong"] == {"caught": 0, "missed": 4, "inconclusive": 0, "error": 0}
+    assert tool["right"] == {"passed": 2, "accused": 0, "accused at kinks": 0, "undecided": 0, "error": 0}
+    assert tool["wrong"] == {"caught": 0, "missed": 4, "undecided": 0, "error": 0}
+    assert tool["hidden"] == {"accused": 0, "missed": 1, "error": 0}
     assert tool["names"]["missed"] == WRONG
-    assert tool["rows"] == 0
+    assert tool["names"]["hidden: missed"] == ["hidden-minus"]
+    assert tool["rows told apart"] == 0
 
 
 def test_catches_a_checker_that_always_fails():
     """It catches every wrong gradient, and yet tells no row's right one from them."""
     (tool,) = found(always(Answer.FAILED))["tools"]
-    assert (tool["right"]["passed"], tool["wrong"]["caught"], tool["wrong"]["missed"]) == (0, 4, 0)
-    assert tool["names"]["false alarms where f is smooth"] == ["sine"]
-    assert tool["names"]["false alarms at kinks"] == ["relu-at-0"]
-    assert tool["names"]["accused where f hides its derivative"] == ["hidden"]
-    assert tool["rows"] == 0
+    assert tool["right"] == {"passed": 0, "accused": 1, "accused at kinks": 1, "undecided": 0, "error": 0}
+    assert tool["wrong"] == {"caught": 4, "missed": 0, "undecided": 0, "error": 0}
+    assert tool["hidden"] == {"accused": 1, "missed": 0, "error": 0}
+    assert tool["names"]["right, accused"] == ["sine"]
+    assert tool["names"]["right, accused at kinks"] == ["relu-at-0"]
+    assert tool["names"]["hidden: right, accused"] == ["hidden"]
+    assert tool["rows told apart"] == 0
 
 
 def test_undecided_is_neither_caught_nor_missed():
     (tool,) = found(always(Answer.INCONCLUSIVE))["tools"]
-    assert tool["right"]["inconclusive"] == 2
-    assert tool["wrong"] == {"caught": 0, "missed": 0, "inconclusive": 4, "error": 0}
-    assert tool["names"]["wrong, inconclusive"] == WRONG
+    assert tool["right"] == {"passed": 0, "accused": 0, "accused at kinks": 0, "undecided": 2, "error": 0}
+    assert tool["wrong"] == {"caught": 0, "missed": 0, "undecided": 4, "error": 0}
+    assert tool["hidden"] == {"accused": 0, "missed": 0, "error": 0}
+    assert tool["names"]["wrong, undecided"] == WRONG
+    assert tool["rows told apart"] == 0
 
 
 def test_rows_told_apart_are_those_with_every_answer_right():
     knows = planted("knows", lambda problem: Answer.PASSED if problem.right else Answer.FAILED)
     but_for_one = planted("one", lambda p: Answer.PASSED if p.right or p.id == "sine-sign" else Answer.FAILED)
-    assert [tool["rows"] for tool in found(knows, but_for_one)["tools"]] == [2, 1]
+    tools = found(knows, but_for_one)["tools"]
+    assert [tool["rows told apart"] for tool in tools] == [2, 1]
+    assert [tool["by topic"] for tool in tools] == [{"waves": 1, "": 1}, {"": 1}]
 
 
 def test_other_exceptions_are_no_accusation():
@@ -98,7 +109,8 @@ def test_other_exceptions_are_no_accusation():
 
     (tool,) = found(planted("broken", broken))["tools"]
     assert (tool["right"]["error"], tool["wrong"]["error"]) == (2, 4)
-    assert tool["wrong"]["caught"] == tool["right"]["false alarms where f is smooth"] == 0
+    assert tool["hidden"]["error"] == 2
+    assert tool["wrong"]["caught"] == tool["right"]["accused"] == 0
     assert tool["errors"]["sine-sign"] == "ZeroDivisionError: by nothing"
 
 
@@ -137,28 +149,40 @@ def test_checkers_cannot_change_the_inputs_of_the_next():
 
 
 def test_markdown_and_json_agree():
-    tools = (always(Answer.PASSED), always(Answer.FAILED), always(Answer.INCONCLUSIVE))
+    def refuses(problem):
+        raise NotRunError("not this")
+
+    def breaks(problem):
+        raise ValueError("broken")
+
+    by_mistake = (planted("never asked", refuses), planted("always broken", breaks))
+    tools = (always(Answer.PASSED), always(Answer.FAILED), always(Answer.INCONCLUSIVE), *by_mistake)
     facts = json.loads(json.dumps(found(*tools, missing=["torch"])))
     text = render.markdown(facts)
-    lines = [line for line in text.splitlines() if line.startswith("| always")]
+    lines = [line for line in text.splitlines() if re.match(r"\| \w+ \w+ \(1\.0\)", line)]
     for line, tool in zip(lines, facts["tools"], strict=True):
         cells = dict(zip(render.COLUMNS, (cell.strip() for cell in line.strip("|").split("|")), strict=True))
         assert cells["checker"] == f"{tool['name']} (1.0)"
         numbers = {
-            "rows told apart": tool["rows"],
+            "rows told apart": tool["rows told apart"],
             "right passed": tool["right"]["passed"],
-            "right accused": tool["right"]["false alarms where f is smooth"],
-            "accused at kinks": tool["right"]["false alarms at kinks"],
-            "right undecided": tool["right"]["inconclusive"],
+            "right accused": tool["right"]["accused"],
+            "accused at kinks": tool["right"]["accused at kinks"],
+            "right undecided": tool["right"]["undecided"],
             "wrong caught": tool["wrong"]["caught"],
             "wrong missed": tool["wrong"]["missed"],
-            "wrong undecided": tool["wrong"]["inconclusive"],
-            "not run": tool["not run"],
+            "wrong undecided": tool["wrong"]["undecided"],
+            "hidden accused": tool["hidden"]["accused"],
+            "hidden missed": tool["hidden"]["missed"],
+            "errors": sum(tool[kind]["error"] for kind in ("right", "wrong", "hidden")),
             "forwards": tool["forwards"]["total"],
         }
         assert {column: int(cells[column]) for column in numbers} == numbers
         for what, names in tool["names"].items():
             assert (f"- {what} ({len(names)}): " + ", ".join(f"`{name}`" for name in names) in text) == bool(names)
+    assert len(lines) == 5
+    assert "Not run by never asked: 8." in text.splitlines()
+    assert "| waves | 1 | 0 | 0 | 0 | 0 | 0 |" in text.splitlines()
     assert "- torch is not installed: left out" in text.splitlines()
 
 
@@ -218,7 +242,7 @@ EASY = [
 def test_each_checker_tells_easy_rows_apart(package):
     pytest.importorskip(package)
     tools, _ = gather({package: SOURCES[package]})
-    questions = list(problems(EASY))
+    questions = problems(EASY)
     state = np.random.get_state()[1].copy()  # noqa: NPY002  # one of them draws from it
     facts = summary(tools, questions, list(ask_all(tools, questions)))
     assert np.array_equal(np.random.get_state()[1], state)  # noqa: NPY002
@@ -233,7 +257,7 @@ def test_each_checker_tells_easy_rows_apart(package):
 
 
 def test_complex_inputs_are_said_not_to_run():
-    problem = Problem("square", "square", np.square, lambda g, x: 2 * x * g, (X * 1j,), True, "match")
+    problem = Problem("", "square", "square", np.square, lambda g, x: 2 * x * g, (X * 1j,), True, "match")
     (loop,) = gather({"numpy": "usual_loop"})[0]
     asked = ask(loop, problem)
     assert (asked.answer, asked.detail) == (Answer.NOT_RUN, "complex inputs")

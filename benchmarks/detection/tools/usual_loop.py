@@ -6,6 +6,8 @@ wrong, 1e-4 is okay where the objective has kinks, 1e-7 and less is good.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from benchmarks.detection.problem import Problem, Real, inner
@@ -25,14 +27,19 @@ def _check(problem: Problem) -> Answer:
         for index in np.ndindex(point.shape):
             kept = point[index]
             point[index] = kept + STEP
-            above = inner(cotangent, real.f(*real.points))
+            above = _tuple(real.f(*real.points))
             point[index] = kept - STEP
-            below = inner(cotangent, real.f(*real.points))
+            below = _tuple(real.f(*real.points))
             point[index] = kept
-            numerical[index] = (above - below) / (2 * STEP)
+            numerical[index] = inner(tuple(map(np.subtract, above, below)), _tuple(cotangent)) / (2 * STEP)
         error = np.abs(analytic - numerical) / np.maximum(SMALLEST, np.abs(analytic) + np.abs(numerical))
         worst = np.maximum(worst, np.max(error, initial=0.0))
     return Answer.PASSED if worst < THRESHOLD else Answer.FAILED  # an error that is not a number fails
+
+
+def _tuple(result: Any) -> tuple[Any, ...]:
+    # copies: f may return a view of its input
+    return tuple(map(np.array, result)) if isinstance(result, tuple) else (np.array(result),)
 
 
 def tools() -> list[Tool]:
