@@ -11,19 +11,26 @@ from tests.numerics.table.row import Row
 
 TOPICS = (
     "elementary",
+    "activations",
+    "special",
+    "branches",
     "saturated",
     "scales",
     "rounded",
+    "low_precision",
     "kinks",
     "beside_kinks",
     "shared_kinks",
     "undecidable",
     "softmaxes",
     "normalisers",
+    "losses",
     "reductions",
     "indexing",
     "convolutions",
     "linear_algebra",
+    "recurrent",
+    "spectra",
 )
 """One module each, with its rows in `ROWS`."""
 
