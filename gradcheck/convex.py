@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import math
+from collections.abc import Collection, Iterator
 
 import numpy as np
 
@@ -11,7 +12,8 @@ from gradcheck.point import Entry, Point
 from gradcheck.probe import signed
 
 _REACH = 2.0**-17  # how far around the point f is looked at, in units of its entries: kinks show, curvature does not
-_PAIRS = 64  # a kink that bends the other way lies between the two, and no other does, in one of 2**k pairs
+_ALONE = 64  # so many entries are moved one by one, so that a few kinks that bend the other way do not drown
+_PAIRS = 64  # and so many times some of them together
 _DECADES = 2.0  # over which movements are spread, so that now this kink lies between and now that
 _FLAT = 1e-3  # of the jump of the slopes: so much a pair may bend the other way, for curvature
 _BENDING = 0.25  # this part of the pairs has to bend at all
@@ -43,8 +45,8 @@ def bends_one_way(point: Point, entries: Collection[Entry], jump: float) -> bool
         return point.evaluator.outputs("moved a little, in pairs")
 
     try:
-        for _ in range(_PAIRS):
-            middle, half = ({name: _spread(point, size) for name, size in sizes.items()} for _ in range(2))
+        for moved in _masks(point, sizes):
+            middle, half = ({name: _spread(point, size) for name, size in moved.items()} for _ in range(2))
             bend = (
                 at({name: middle[name] + half[name] for name in sizes})
                 - 2 * at(middle)
@@ -60,7 +62,7 @@ def bends_one_way(point: Point, entries: Collection[Entry], jump: float) -> bool
     finally:
         for name, array in saved.items():
             point.evaluator.point[name][...] = array
-    return sum(map(abs, signs)) >= _BENDING * _PAIRS
+    return sum(map(abs, signs)) >= _BENDING * len(signs)
 
 
 def _sizes(point: Point, entries: Collection[Entry]) -> Named:
@@ -71,6 +73,21 @@ def _sizes(point: Point, entries: Collection[Entry]) -> Named:
     for name, index in entries:
         sizes.setdefault(name, np.zeros(point.gradient[name].shape))[index] = float(point.natural(name)[index])
     return sizes
+
+
+def _masks(point: Point, sizes: Named) -> Iterator[Named]:
+    """Yield the sizes with all but some entries at zero: single ones first, then more and fewer of them at random."""
+    places = [(name, int(i)) for name, size in sizes.items() for i in np.flatnonzero(size)]
+    subsets = [[place] for place in point.rng.permutation(len(places))[:_ALONE]]
+    for _ in range(_PAIRS):
+        share = 2.0 ** -point.rng.uniform(0.0, math.log2(max(len(places), 2)))
+        subsets.append(np.flatnonzero(point.rng.random(len(places)) < share).tolist())
+    for subset in subsets:
+        moved = {name: np.zeros(size.shape) for name, size in sizes.items()}
+        for k in subset:
+            name, i = places[k]
+            moved[name].flat[i] = sizes[name].flat[i]
+        yield moved
 
 
 def _spread(

@@ -132,6 +132,35 @@ class Differences:
         # Random signs of the cotangent make the noise of the outputs add like independent noise does.
         return Level(0.5 * (up + down), central, forward, backward, self.noise_at(min(up, down)))
 
+    def sides(self, step: float) -> tuple[float, float]:
+        """Return the least and the largest sum of slopes that takes either side of each output, each for itself.
+
+        A backward takes its side of every kink by itself, whatever the others do: where outputs have kinks of
+        opposite sense at the same point, these sums are legal, though they may lie beyond both slopes of the whole.
+
+        Parameters
+        ----------
+        step : float
+            Intended step.
+        """
+        forward, backward, noise = self._by_output(step)
+        finer = self._by_output(step / 4)
+        with np.errstate(invalid="ignore"):
+            jump, left = np.abs(forward - backward), np.abs(finer[0] - finer[1])
+            kinked = (jump > 2 * noise) & (left > 2 * finer[2]) & (left > 0.5 * jump)
+            low = np.where(kinked, np.minimum(forward, backward), 0.5 * (forward + backward))
+            high = np.where(kinked, np.maximum(forward, backward), 0.5 * (forward + backward))
+        return float(low.sum()), float(high.sum())
+
+    def _by_output(self, step: float) -> tuple[Vector, Vector, Vector]:
+        """Return each output's share of the forward and the backward slope, and bars on what rounding does to them."""
+        plus, up = self.ray.at(step)
+        minus, down = self.ray.at(-step)
+        with np.errstate(invalid="ignore", over="ignore"):
+            forward = self._cotangent * (plus - self._base) / up
+            backward = self._cotangent * (self._base - minus) / -down
+        return forward, backward, 4.0 * CONFIDENCE * self._deviation / up
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:

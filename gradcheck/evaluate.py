@@ -209,15 +209,22 @@ class Evaluator:
             return None
         return np.concatenate([array.imag.ravel() / step for array in arrays])
 
-    def outputs(self, moved: str) -> Vector:
-        """Evaluate the forward at the moved point: one float64 vector, NaN where it left the function's domain."""
+    def outputs(self, moved: str, *, far: bool = False) -> Vector:
+        """Evaluate the forward at the moved point: one float64 vector, NaN where it left the function's domain.
+
+        It has left it where it raises what stands for that (division by zero, an indefinite matrix), and where it
+        raises anything `far` from the point, where nobody asked it to be.
+        """
         with np.errstate(all="ignore"):
             try:
                 return self.flatten(self.run(moved=moved).outputs)
-            except ArithmeticError:
+            except (BudgetSpent, KeyboardInterrupt):
+                raise
+            except (ArithmeticError, np.linalg.LinAlgError):
                 pass
-            except ValueError as error:
-                if "math domain error" not in str(error) and "math range error" not in str(error):
+            except Exception as error:
+                math_domain = isinstance(error, ValueError) and str(error).startswith(("math domain", "math range"))
+                if not far and not math_domain:
                     raise
         return np.full(sum(parts(like).size for like in self._like.values()), np.nan)
 

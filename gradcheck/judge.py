@@ -10,12 +10,12 @@ import numpy as np
 from gradcheck import kink
 from gradcheck.complex_step import ComplexStep
 from gradcheck.convex import bends_one_way
-from gradcheck.difference import Differences, Estimate, Level
+from gradcheck.difference import Differences, Estimate, Level, climb_down
 from gradcheck.evaluate import BudgetSpent
 from gradcheck.layer import Named
 from gradcheck.nearby import attained_nearby, slopes_nearby, steady_nearby
 from gradcheck.point import Entry, Point
-from gradcheck.probe import default_step, signed
+from gradcheck.probe import ProjectionRay, default_step, signed
 from gradcheck.report import Comparison, Verdict
 from gradcheck.settle import Settled, settle, settle_along, tells
 from gradcheck.tolerance import agree, allowed, meaningful
@@ -32,6 +32,10 @@ _HIDDEN = (
     "outputs too large to show so small a change may hide the difference: give them on their own, or at smaller values"
 )
 _MANY_KINKS = "several kinks meet at or near the point, and the slopes seen do not decide; move the point off them"
+_HIDDEN_KINKS = (
+    "outside the one-sided slopes of f, but what several kinks at the point may add up to, each of them taking its flat"
+    " (or its steep) side; move the point off them"
+)
 _ACCUSES = 9.0  # so many more error bars than allowed: noise is measured in one direction, and may be larger in others
 _FAR_OUTSIDE = 0.1  # of the jump of the slopes, outside everything seen nearby
 _ALONE = 3  # so few doubtful entries are measured one by one, not together
@@ -258,6 +262,10 @@ class Judge:
         if result.error > result.allowed:
             result = replace(result, allowed=result.allowed + self.point.rounding(entry))
         if result.error > result.allowed:
+            result = self._by_output(entry, result, estimate)
+            if result.verdict is Verdict.KINK:
+                return result
+        if result.error > result.allowed:
             few = result.error <= result.allowed + _ACCUSES * estimate.error_bar
             if few and not estimate.kinked:
                 times = result.error / estimate.error_bar
@@ -271,6 +279,23 @@ class Judge:
         if not tells(self.point, entry, settled, self.rtol):
             return self._too_vague(result, estimate.error_bar)
         return result
+
+    def _by_output(self, entry: Entry, result: Comparison, estimate: Estimate) -> Comparison:
+        """Accept an entry on a kink that lies between what the sides of its outputs, each by itself, add up to."""
+        differences = self.point.along_entry(entry)
+        usual = default_step(self.point.eps(entry[0]), differences.ray.scale)
+        low, high = differences.sides(max(estimate.closest, min(estimate.step, usual)))
+        if not high - low > _WITHIN * result.error:
+            return result
+        bar = 0.5 * (high - low) + estimate.error_bar
+        legal = replace(result, numerical=0.5 * (low + high), error_bar=bar)
+        legal = replace(legal, allowed=allowed(legal.analytic, legal.numerical, bar, self.rtol))
+        if not legal.error <= legal.allowed:
+            return result
+        if self._at_the_point(entry, estimate):
+            self.on_kinks.add(entry)
+        legal = replace(legal, limit=2 * legal.allowed)
+        return self._kink(legal, f"the sides of its outputs, each by itself, add up to {low:.6g} to {high:.6g}")
 
     def _too_vague(self, result: Comparison, known_to: float) -> Comparison:
         size = max(abs(result.analytic), abs(result.numerical))
@@ -306,14 +331,16 @@ class Judge:
             self._wrong_nearby.add(name)
             return wrong
         if not slopes.values:
-            unclear = estimate.kinked or self._on_a_kink()
+            unclear = estimate.kinked or self._on_a_kink(entry)
             return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_MANY_KINKS) if unclear else wrong
         low, high = min(slopes.values), max(slopes.values)
         margin = 1e-3 * (high - low) + allowed(result.analytic, 0.0, estimate.error_bar, self.rtol)
         bends = _BENDS * max(abs(result.analytic), abs(result.numerical))
         if not estimate.kinked and (high - low <= _SAME * result.error or result.error <= bends):
             # one slope all around, as far as f bends: wrong at this very point, or kinks cancel here by accident
-            return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_MANY_KINKS) if self._on_a_kink() else wrong
+            return (
+                replace(result, verdict=Verdict.INCONCLUSIVE, reason=_MANY_KINKS) if self._on_a_kink(entry) else wrong
+            )
         if low - margin <= result.analytic <= high + margin:
             bar = 0.5 * (high - low) + margin
             hull = replace(result, numerical=0.5 * (low + high), error_bar=bar, allowed=bar, limit=2 * bar)
@@ -322,6 +349,10 @@ class Judge:
             bar = result.error + estimate.error_bar
             piece = replace(result, error_bar=bar, allowed=bar, limit=2 * bar)
             return self._kink(piece, f"several kinks meet; {result.analytic:.6g} is the slope of a piece nearby")
+        if estimate.kinked and (
+            result.analytic == 0 or agree(result.analytic, estimate.low + estimate.high, 0.0, 1e-6)
+        ):
+            return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_HIDDEN_KINKS)
         at_the_point = self._at_the_point(entry, estimate)
         if estimate.kinked and at_the_point and slopes.are_among(estimate.low, estimate.high):
             outside = max(estimate.low - result.analytic, result.analytic - estimate.high)
@@ -344,14 +375,17 @@ class Judge:
         differences.explore()
         return differences.hidden_at(max(step, differences.ray.scale))
 
-    def _on_a_kink(self) -> bool:
-        """Tell whether the point is on some kink, by the two sides of a random direction through all entries."""
+    def _on_a_kink(self, entry: Entry) -> bool:
+        """Tell whether the outputs that an entry reaches are on some kink, by the two sides of a random direction."""
         point = self.point
+        reached = point.along_entry(entry)
+        reached.explore()
         direction = {
             name: point.natural(name) * signed(point.rng, array.shape) for name, array in point.gradient.items()
         }
-        differences, _ = point.along(direction)
-        return kink.persists(differences.level(2.0**-20), differences.level(2.0**-22))
+        ray = ProjectionRay(point.evaluator, direction)
+        differences = Differences(ray, point.base, np.where(reached.reached, point.cotangent, 0.0), point.noise)
+        return kink.judge(climb_down(differences)).kinked
 
     def _drowns(self, entry: Entry, error: float, step: float) -> bool:
         """Tell whether an error is less than noise makes of a difference at some step."""

@@ -125,6 +125,8 @@ class Point:
         """
         reach = self.reach(entry)
         analytic = abs(self.analytic(entry))
+        if analytic == self.size == steepest == 0:
+            return True  # f is exactly zero, here and wherever the entry went: there is nothing that could hide a slope
         null = analytic * reach <= _NULL * self.last_bit * self.size and analytic <= self.last_bit * steepest
         return (null or analytic == 0) and (bar * reach <= _INSENSITIVE * self.size or bar <= _FLAT * steepest)
 

@@ -10,6 +10,7 @@ import numpy as np
 from gradcheck.evaluate import Evaluator, Vector
 from gradcheck.layer import Named
 
+_FAR = 1e-3  # steps beyond this part of a ray's scale are our own idea: the user's code need not be made for them
 _SMALLEST, _LARGEST = 2.0**-1022, 2.0**1000  # beyond these, steps lose their bits or overflow
 
 
@@ -57,7 +58,8 @@ class EntryRay:
         taken = float(moved) - float(self._value)
         self._array[self._index] = moved
         try:
-            return self._evaluator.outputs(f"{self._label} moved by {taken:+.3g}"), taken
+            far = abs(taken) > _FAR * self.scale
+            return self._evaluator.outputs(f"{self._label} moved by {taken:+.3g}", far=far), taken
         finally:
             self._array[self._index] = self._value
 
@@ -90,7 +92,8 @@ class ProjectionRay:
         try:
             for name, direction in self._direction.items():
                 point[name][...] = self._base[name] + direction * step
-            return self._evaluator.outputs(f"{', '.join(self._direction)} moved by {step:+.3g} along a direction"), step
+            label = f"{', '.join(self._direction)} moved by {step:+.3g} along a direction"
+            return self._evaluator.outputs(label, far=abs(step) > _FAR), step
         finally:
             for name, base in self._base.items():
                 point[name][...] = base

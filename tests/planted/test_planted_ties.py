@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gradcheck import Verdict, check_vjp
+from gradcheck import Verdict, check_grad, check_vjp
 
 AT_ZERO = np.zeros(3)
 
@@ -85,3 +85,60 @@ def test_kinks_that_bend_both_ways_bound_nothing_and_accuse_nobody():
             for seed in range(5):
                 report = check_vjp(f, vjp, np.zeros(2), seed=seed)
                 assert report.verdict is not Verdict.MISMATCH, str(report)
+
+
+DATA = np.array([1.0, -0.5])
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("at_zero", [0.0, 0.5, 1.0])
+def test_relus_that_share_a_zero_weight_take_their_sides_each_for_itself(seed, at_zero):
+    """Of the weighted sum 0 may be no subgradient; each relu's own slope 0 at 0 is legal all the same."""
+
+    def vjp(g, w):
+        return np.array([np.sum(g * np.where(DATA * w == 0, at_zero, DATA * w > 0) * DATA)])
+
+    report = check_vjp(lambda w: np.maximum(DATA * w, 0.0), vjp, np.zeros(1), seed=seed)
+    assert report.verdict is Verdict.KINK, str(report)
+
+
+@pytest.mark.parametrize("claim", [3.0, -3.0])
+@pytest.mark.parametrize("seed", range(6))
+def test_relus_that_share_a_zero_weight_take_no_slope_beyond_their_sides(seed, claim):
+    def vjp(g, w):
+        return np.array([claim * np.sum(np.abs(g * DATA))])
+
+    report = check_vjp(lambda w: np.maximum(DATA * w, 0.0), vjp, np.zeros(1), seed=seed)
+    assert report.verdict is Verdict.MISMATCH, str(report)
+
+
+@pytest.mark.parametrize("at_zero", [0.0, 1.0])
+def test_relus_summed_to_a_loss_hide_their_sides_and_nobody_is_accused(at_zero):
+    outer = np.array([1.0, -1.0])
+
+    def grad(w):
+        return np.array([np.sum(outer * np.where(DATA * w == 0, at_zero, DATA * w > 0) * DATA)])
+
+    report = check_grad(lambda w: np.sum(outer * np.maximum(DATA * w, 0.0)), grad, np.zeros(1))
+    assert report.verdict is Verdict.INCONCLUSIVE, str(report)
+
+
+def test_matrix_that_turns_indefinite_has_left_its_domain():
+    def f(a):
+        return np.linalg.cholesky(0.5 * (a + a.T))
+
+    a = np.eye(3) + 0.1
+    assert check_vjp(f, lambda g, a: 2.0 * g, a).verdict is Verdict.MISMATCH
+
+
+def test_kink_of_another_output_does_not_hide_a_wrong_entry():
+    x = np.array([[1.0, 1.0 + 1e-9, 0.0], [5.0, 5.0 - 1e-7, 4.0]])
+
+    def vjp(g, x):
+        dx = np.zeros_like(x)
+        dx[np.arange(2), x.argmax(axis=1)] = g
+        dx[1, 0] *= -1
+        return dx
+
+    for seed in range(4):
+        assert check_vjp(lambda x: x.max(axis=1), vjp, x, seed=seed).verdict is Verdict.MISMATCH

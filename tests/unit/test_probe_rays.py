@@ -84,10 +84,28 @@ def test_point_is_put_back_when_f_raises(ray):
     evaluator = evaluator_of(forward=forward)
     raises.append(True)
     with pytest.raises(RuntimeError) as raised:
-        ray(evaluator).at(0.5)
+        ray(evaluator).at(1e-4)
     assert np.array_equal(evaluator.point["x"], X)
     assert np.array_equal(evaluator.point["y"], Y)
     assert "moved by" in raised.value.__notes__[0]
+
+
+@pytest.mark.parametrize(
+    "ray", [lambda e: EntryRay(e, "x", (0, 0)), lambda e: ProjectionRay(e, {"x": np.ones((2, 2))})]
+)
+@pytest.mark.parametrize("step", [0.5, -64.0])
+def test_what_f_raises_far_away_is_the_edge_of_its_domain(ray, step):
+    """Nobody asked for a point so far away: an index beyond the end is no error of the user's."""
+
+    def forward(primals):
+        if not np.array_equal(primals["x"], X):
+            raise IndexError("beyond the end")
+        return {"output": primals["x"] * 1.0}
+
+    evaluator = evaluator_of(forward=forward)
+    outputs, _ = ray(evaluator).at(step)
+    assert np.isnan(outputs).all()
+    assert np.array_equal(evaluator.point["x"], X)
 
 
 def test_slip_is_what_rounding_does_to_the_directional_difference():
