@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from gradcheck.adapters.inputs import Wrt
+from gradcheck.adapters.inputs import Wrt, label_of
+from gradcheck.errors import ArgumentError
 from gradcheck.layer import Layer
 from gradcheck.options import Mode, Options, require_one_worker
 from gradcheck.report import Report
@@ -20,6 +21,7 @@ def check_vjp(
     f: Callable[..., Any],
     vjp: Callable[..., Any],
     *inputs: Any,
+    jvp: Callable[..., Any] | None = None,
     mode: Mode = "auto",
     rtol: float | None = None,
     wrt: Wrt = None,
@@ -46,6 +48,9 @@ def check_vjp(
     *inputs : array_like
         The point. Copied, never changed. Integer and boolean inputs are constants. float32 inputs mean a float32
         check.
+    jvp : callable, optional
+        ``jvp(tangents, *inputs)``, as in `check_jvp`. Then ``<J u, v> = <u, J^T v>`` is tested as well, to rounding,
+        for a few random u and v, and that the jvp is linear: with a right vjp, that is a check of the jvp.
     mode : {"auto", "full", "fast"}
         Every entry, or random projections that are searched where they disagree; auto probes every entry up to
         10,000 of them.
@@ -113,17 +118,28 @@ def check_vjp(
     """
     from gradcheck.adapters.functions import adapt_function  # adapters load when used
     from gradcheck.adapters.randomness import Randomness  # as above
+    from gradcheck.transposes import with_transposes  # as above
 
     options = Options(mode, rtol, seed, budget, allow_kinks, contract)
     require_one_worker(workers)
-    randomness = Randomness(f, vjp, reset=reset)
-    return _run(randomness, options, adapt_function, f, vjp, inputs, names=names, wrt=wrt)
+    randomness = Randomness(f, vjp, jvp, reset=reset)
+
+    def work() -> Report:
+        layer = adapt_function(f, vjp, inputs, names=names, wrt=wrt, randomness=randomness)
+        if jvp is None:
+            return run(layer, options)
+        layer = _also(layer, jvp=jvp)
+        other = adapt_function(f, jvp, inputs, mode="jvp", names=names, wrt=layer.wrt, randomness=randomness)
+        return with_transposes(run(layer, options), layer, other, options, second="jvp")
+
+    return _under(randomness, work)
 
 
 def check_jvp(
     f: Callable[..., Any],
     jvp: Callable[..., Any],
     *inputs: Any,
+    vjp: Callable[..., Any] | None = None,
     mode: Mode = "auto",
     rtol: float | None = None,
     wrt: Wrt = None,
@@ -144,6 +160,8 @@ def check_jvp(
     jvp : callable
         ``jvp(tangents, *inputs)`` returns the directional derivative in the structure and shapes of f's output;
         `tangents` is a tuple with one array for each input (zeros for constants).
+    vjp : callable, optional
+        As in `check_vjp`. Then ``<J u, v> = <u, J^T v>`` is tested as well, to rounding, for a few random u and v.
     *inputs, mode, rtol, wrt, names, seed, budget, workers, allow_kinks, contract, reset
         As in `check_vjp`. Every entry costs one call of `jvp` as well.
 
@@ -167,11 +185,21 @@ def check_jvp(
     """
     from gradcheck.adapters.functions import adapt_function  # adapters load when used
     from gradcheck.adapters.randomness import Randomness  # as above
+    from gradcheck.transposes import with_transposes  # as above
 
     options = Options(mode, rtol, seed, budget, allow_kinks, contract)
     require_one_worker(workers)
-    randomness = Randomness(f, jvp, reset=reset)
-    return _run(randomness, options, adapt_function, f, jvp, inputs, mode="jvp", names=names, wrt=wrt)
+    randomness = Randomness(f, jvp, vjp, reset=reset)
+
+    def work() -> Report:
+        layer = adapt_function(f, jvp, inputs, mode="jvp", names=names, wrt=wrt, randomness=randomness)
+        if vjp is None:
+            return run(layer, options)
+        other = adapt_function(f, vjp, inputs, names=names, wrt=wrt, randomness=randomness)
+        layer = replace(_also(layer, vjp=vjp), wrt=other.wrt)
+        return with_transposes(run(layer, options), other, layer, options, second="vjp")
+
+    return _under(randomness, work)
 
 
 def check_grad(
@@ -179,6 +207,8 @@ def check_grad(
     grad: Callable[[Any], Any],
     params: Any,
     *,
+    order: Literal[1, 2] = 1,
+    hvp: Callable[[Any, Any], Any] | None = None,
     mode: Mode = "auto",
     rtol: float | None = None,
     wrt: Wrt = None,
@@ -200,6 +230,14 @@ def check_grad(
         ``grad(params)`` returns the gradient in the structure of `params`.
     params : array_like, or a (nested) dict, list, tuple or dataclass of arrays
         The point. Copied, never changed.
+    order : {1, 2}
+        2 checks the gradient to first order around the point as well, for those who differentiate it again: also at
+        two points beside it, one step of 1 % of each entry to both sides along a random direction. A gradient that is
+        right at the point only (constants computed once, a term that vanishes there) shows. Three times the cost.
+    hvp : callable, optional
+        ``hvp(params, tangent)`` returns the Hessian times the tangent, both in the structure of `params`, as SciPy's
+        ``hessp``. With ``order=2``: it is checked to be the derivative of `grad`, at the cost of another check whose
+        forward is `grad`.
     mode, rtol, wrt, names, seed, budget, workers, allow_kinks, contract, reset
         As in `check_vjp`. Arrays are named by their path: ``"layer1.W"``, ``"layers[0].b"``; `names` is for a bare
         array only.
@@ -207,6 +245,8 @@ def check_grad(
     Returns
     -------
     Report
+        With ``order=2`` a report of reports, whose comparisons are named ``"W"`` for the gradient, ``"nearby W"`` for
+        the points beside, and ``"H v of W"`` for `hvp`.
 
     Raises
     ------
@@ -222,14 +262,41 @@ def check_grad(
     ...     return np.sum(p["W"] ** 2) + np.sum(p["b"] ** 3)
     >>> gradcheck.check_grad(loss, lambda p: {"W": 2 * p["W"], "b": 3 * p["b"] ** 2}, params).ok
     True
+
+    Its Hessian-vector product too:
+
+    >>> def hvp(p, v):
+    ...     return {"W": 2 * v["W"], "b": 3 * p["b"] * v["b"]}  # 6, not 3
+    >>> report = gradcheck.check_grad(
+    ...     loss, lambda p: {"W": 2 * p["W"], "b": 3 * p["b"] ** 2}, params, order=2, hvp=hvp
+    ... )
+    >>> report.verdict == "mismatch", report.comparisons[0].entry
+    (True, 'H v of b[0]')
     """
-    from gradcheck.adapters.mappings import adapt_mapping  # adapters load when used
+    from gradcheck.adapters.mappings import adapt_hvp, adapt_mapping  # adapters load when used
     from gradcheck.adapters.randomness import Randomness  # as above
+    from gradcheck.second_order import run_second_order  # as above
 
     options = Options(mode, rtol, seed, budget, allow_kinks, contract)
     require_one_worker(workers)
-    randomness = Randomness(loss, grad, reset=reset)
-    return _run(randomness, options, adapt_mapping, loss, grad, params, names=names, wrt=wrt)
+    if isinstance(order, bool) or order not in (1, 2):
+        raise ArgumentError(f"order was {order!r}; expected 1 (the gradient) or 2 (around the point, and hvp, as well)")
+    if hvp is not None and order == 1:
+        raise ArgumentError("hvp was given, but order=1 checks the gradient alone; give order=2")
+    randomness = Randomness(loss, grad, hvp, reset=reset)
+
+    def work() -> Report:
+        layer = adapt_mapping(loss, grad, params, names=names, wrt=wrt, randomness=randomness)
+        if order == 1:
+            return run(layer, options)
+        layer = _also(layer, order=2, hvp=hvp)
+        product = None
+        if hvp is not None:
+            product = adapt_hvp(loss, grad, hvp, params, names=names, wrt=wrt, randomness=randomness)
+            product = replace(product, reproduce=layer.reproduce)
+        return run_second_order(layer, product, options)
+
+    return _under(randomness, work)
 
 
 def check_layer(
@@ -321,12 +388,23 @@ def check_layer(
     options = Options(mode, rtol, seed, budget, allow_kinks, contract)
     require_one_worker(workers)
     randomness = Randomness(layer, loss, reset=reset, layer=layer)
-    keywords = {"names": names, "wrt": wrt, "loss": loss, "targets": targets, "accumulates": accumulates}
-    return _run(randomness, options, adapt_object, layer, inputs, **keywords)
+
+    def work() -> Report:
+        keywords = {"names": names, "wrt": wrt, "loss": loss, "targets": targets, "accumulates": accumulates}
+        return run(adapt_object(layer, inputs, **keywords, randomness=randomness), options)
+
+    return _under(randomness, work)
 
 
-def _run(randomness: Randomness, options: Options, adapt: Callable[..., Layer], *args: Any, **keywords: Any) -> Report:
-    """Adapt and run, with the random state put back before each forward and given back at the end."""
+def _also(layer: Layer, **given: Any) -> Layer:
+    """Return a layer whose `reproduce` has further arguments, as they would be typed; those left out are None."""
+    values = {key: (label_of(value) or key) if callable(value) else repr(value) for key, value in given.items()}
+    written = [f"{key}={values[key]}" for key, value in given.items() if value is not None]
+    return replace(layer, reproduce=f"{', '.join([layer.reproduce.removesuffix(')'), *written])})")
+
+
+def _under(randomness: Randomness, work: Callable[[], Report]) -> Report:
+    """Work with the random state put back before each forward, and given back at the end."""
     with randomness:
-        report = run(adapt(*args, **keywords, randomness=randomness), options)
+        report = work()
     return replace(report, notes=(*report.notes, *randomness.notes(report.verdict)))

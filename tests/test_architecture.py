@@ -40,6 +40,8 @@ ORDER = [
     "summarise",
     "precision",
     "run",
+    "second_order",
+    "transposes",
     "check",
     "case",
     "discover",
