@@ -18,7 +18,7 @@ from benchmarks.detection.tally import summary
 from benchmarks.detection.tools import gather
 from tests.numerics.table import ROWS, TOPICS
 
-_WIDTH = 170  # of the table in a file or a pipe
+_WIDTH = 180  # of the table in a file or a pipe
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

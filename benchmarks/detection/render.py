@@ -22,6 +22,7 @@ COLUMNS = (
     "errors",
     "forwards",
     "median",
+    "median of right",
     "seconds",
 )
 
@@ -34,6 +35,7 @@ IN_THE_README = (
     "wrong missed",
     "wrong undecided",
     "median",
+    "median of right",
     "seconds",
 )
 
@@ -56,6 +58,7 @@ def rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
             f"{sum(tool[kind]['error'] for kind in ('right', 'wrong', 'hidden')):,}",
             f"{tool['forwards']['total']:,}",
             f"{tool['forwards']['median']:,g}",
+            f"{tool['forwards']['median of right']:,g}",
             f"{tool['seconds']:.1f}",
         )
         for tool in found["tools"]
@@ -98,8 +101,8 @@ def markdown(found: Mapping[str, Any]) -> str:
         f"Rows told apart, of {found['rows']:,}: the right gradient passed and every wrong one was caught; a checker that accuses",
         "whatever it is shown has caught nothing. Accused: right, and called wrong. Undecided: the checker says that it cannot",
         "say; where f has no derivative or its values hide it (hidden) that is the best answer, and the columns are apart. Errors:",
-        "exceptions that are not the checker's way of saying that a gradient is wrong. Forwards: calls of f, in all and in the",
-        "median. All checkers were asked in turn, problem by problem, in one process, with their defaults.",
+        "exceptions that are not the checker's way of saying that a gradient is wrong. Forwards: calls of f, in all, in the median,",
+        "and in the median of right gradients. All checkers were asked in turn, problem by problem, in one process, with their defaults.",
         "",
         *(
             line

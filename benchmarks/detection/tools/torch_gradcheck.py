@@ -14,7 +14,8 @@ from benchmarks.detection.tools.tool import Answer, Tool
 
 
 def _tensor(array: Any) -> torch.Tensor:
-    return torch.from_numpy(np.array(array, order="C"))
+    # a copy, since f may return a view of its input; double as the inputs are, which fast mode insists on
+    return torch.from_numpy(np.array(array, dtype=np.float64, order="C"))
 
 
 def _function(real: Real) -> Any:
