@@ -73,12 +73,18 @@ class GradChecker:
         __tracebackhide__ = True
         report = check(*args, **{**settings(self._item), **options})
         again = reproduce(self._item, shlex.quote(self._item.nodeid))
-        report = replace(report, reproduce="   or   ".join(filter(None, [report.reproduce, again])))
+        report = _with_command(report, again)
         record(self._item, report)
         failure = failure_of(report)
         if failure is not None:
             raise failure
         return report
+
+
+def _with_command(report: Report, again: str) -> Report:
+    """Return a report that says how to run the test again, also in the reports that it sums up."""
+    inner = tuple(_with_command(single, again) for single in report.reports)
+    return replace(report, reports=inner, reproduce="   or   ".join(filter(None, [report.reproduce, again])))
 
 
 def failure_of(report: Report) -> CheckFailedError | None:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,12 @@ import numpy as np
 from gradcheck.adapters.graph import Path, Place, children, name_of
 
 _SEED = re.compile(r"^_?(\w+_)?(seed|random_state)$")
-_LIBRARIES = frozenset({"numpy", "scipy", *sys.stdlib_module_names})
+_LIBRARIES = frozenset(
+    {"numpy", "scipy", "pandas", "torch", "jax", "jaxlib", "autograd", "pytest", "_pytest", *sys.stdlib_module_names}
+)
 """Their functions are not looked into: what they draw from is handed to them, or is one of the global generators."""
 _LOADS = ("LOAD_GLOBAL", "LOAD_NAME")
-_MOST = 100_000  # things looked at
+_MOST = 20_000  # things looked at: a layer has fewer, a framework or a list of numbers is not searched to its end
 
 _NUMPY = np.random.get_state.__self__  # type: ignore[attr-defined]  # the one that np.random.rand draws from
 _PYTHON = random.random.__self__  # type: ignore[attr-defined]
@@ -101,7 +104,8 @@ def find_sources(*roots: Any) -> list[Source]:
         elif id(value) not in seen and not _is_plain(value):
             seen[id(value)] = value
             base = () if isinstance(value, types.FunctionType) else path  # its variables have names of their own
-            queue.extend(((*base, *steps), inner, value) for steps, inner in _inside(value))
+            inside = islice(_inside(value), _MOST)
+            queue.extend(((*base, *steps), inner, value) for steps, inner in inside)
     return list(found.values())
 
 
@@ -142,9 +146,8 @@ def _inside(value: Any) -> Iterator[tuple[Path, Any]]:
         yield (), value.func
         yield from (((("attr", str(key)),), item) for key, item in (*enumerate(value.args), *value.keywords.items()))
         return
-    owner = getattr(value, "__self__", None)
-    if callable(value) and owner is not None:  # a bound method
-        yield (), owner
+    if isinstance(value, (types.MethodType, types.BuiltinMethodType)):  # no getattr on what may make attributes up
+        yield (), value.__self__
         yield (), getattr(value, "__func__", None)
         return
     yield from (((step,), inner) for step, inner in children(value))

@@ -134,3 +134,39 @@ def test_checks_made_by_a_fixture_are_recorded_too(project):
         """
     )
     project.runpytest("test_it.py").stdout.fnmatch_lines(["1 check of 1 gradients: 1 match; *"])
+
+
+def test_reset_order_and_second_derivatives_are_handed_on(project):
+    project.makepyfile(
+        test_more="""
+        import numpy as np
+
+        class Warmup:
+            calls = 0
+
+            def forward(self, x):
+                self.calls += 1
+                return x * self.calls
+
+            def backward(self, dout):
+                return dout * self.calls
+
+        def test_reset(gradchecker):
+            gradchecker.layer(Warmup(), np.ones(3), reset=lambda layer: setattr(layer, "calls", 0))
+
+        def test_jvp(gradchecker):
+            gradchecker.vjp(np.sin, lambda g, x: g * np.cos(x), np.ones(3), jvp=lambda t, x: t[0] * np.cos(x))
+
+        def test_hvp(gradchecker):
+            cubes = lambda x: np.sum(x**3), lambda x: 3 * x**2
+            gradchecker.grad(*cubes, np.ones(3), order=2, hvp=lambda x, v: 3 * x * v)
+        """
+    )
+    result = project.runpytest("test_more.py")
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E * MISMATCH  hvp: 3 of 3 entries of H v of x differ*",
+            "E * reproduce * order=2, hvp=hvp, *   or   pytest test_more.py::test_hvp --gradcheck-seed=0",
+        ]
+    )

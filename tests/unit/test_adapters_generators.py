@@ -122,6 +122,31 @@ def test_cell_that_is_not_assigned_yet_is_passed_over():
     assert made() == ([], ["later"])
 
 
+class Attributes(dict):
+    """A dict whose keys are its attributes: asking it for one that is not there raises KeyError."""
+
+    __getattr__ = dict.__getitem__
+
+
+def test_objects_that_make_up_their_attributes_are_looked_into():
+    assert names(Attributes(rng=RNG)) == ["rng"]
+    assert names(Holder(settings=Attributes(noise=Attributes(rng=RNG)))) == ["settings.noise.rng"]
+
+
+def test_long_lists_are_not_searched_to_their_end():
+    seen = []
+
+    class Counted(float):
+        @property
+        def __dict__(self):
+            seen.append(1)
+            return {}
+
+    assert names(Holder(rng=RNG, values=[Counted(0.5) for _ in range(50_000)])) == ["rng"]
+    assert names(Holder(values=[0.5] * 500_000, rng=RNG)) == ["rng"]
+    assert not seen
+
+
 def test_cycles_end():
     one, two = Holder(rng=RNG), Holder()
     one.other, two.other = two, one
