@@ -31,6 +31,7 @@ class Asked:
     forwards: int
     backwards: int
     seconds: float
+    """Of the processor: others may be using the machine."""
 
 
 class _Counted:
@@ -50,7 +51,7 @@ def ask(tool: Tool, problem: Problem) -> Asked:
     """Ask one checker about one problem. Whatever it raises is an answer too."""
     f, vjp = _Counted(problem.f), _Counted(problem.vjp)
     detail = ""
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
@@ -60,7 +61,7 @@ def ask(tool: Tool, problem: Problem) -> Asked:
     except Exception as error:
         message = str(error).strip().splitlines()
         answer, detail = Answer.ERROR, f"{type(error).__name__}: {message[0] if message else ''}"[:200]
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     return Asked(
         tool.name, problem.topic, problem.row, problem.id, problem.kind, answer, detail, f.calls, vjp.calls, seconds
     )

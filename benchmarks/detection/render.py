@@ -102,7 +102,8 @@ def markdown(found: Mapping[str, Any]) -> str:
         "whatever it is shown has caught nothing. Accused: right, and called wrong. Undecided: the checker says that it cannot",
         "say; where f has no derivative or its values hide it (hidden) that is the best answer, and the columns are apart. Errors:",
         "exceptions that are not the checker's way of saying that a gradient is wrong. Forwards: calls of f, in all, in the median,",
-        "and in the median of right gradients. All checkers were asked in turn, problem by problem, in one process, with their defaults.",
+        "and in the median of right gradients. Seconds: of the processor, those in f and its pullback too. All checkers were asked",
+        "in turn, problem by problem, in one process, with their defaults.",
         "",
         *(
             line
