@@ -65,6 +65,16 @@ def test_catches_a_wrong_jvp_beside_a_right_vjp(wrong, dtype):
     assert all(line.verdict is Verdict.MATCH for line in report.summaries if line.name != "the Jacobian")
 
 
+def test_catches_a_jvp_that_is_linear_for_small_tangents_only():
+    def clips(tangents, x, W):
+        return jvp([np.clip(tangent, -1.6, 1.6) for tangent in tangents], x, W)
+
+    report = check_vjp(f, vjp, X, W, jvp=clips)
+    assert report.verdict is Verdict.MISMATCH, str(report)
+    assert report.comparisons[0].reason.startswith("the jvp is not linear: for -2 u it gives ")
+    assert "the vjp agrees with the differences, so the jvp is wrong" in report.notes
+
+
 def transposed(g, x, W):
     dx, dW = vjp(g, x, W)
     return dx, dW.T
@@ -166,6 +176,11 @@ def in_float32(function):
     return lambda *given: function(*(np.asarray(a, np.float32) for a in given)).astype(given[-1].dtype)
 
 
+TANH_IN_FLOAT32 = (
+    in_float32(np.tanh),
+    in_float32(lambda g, x: g * (1 - np.tanh(x) ** 2)),
+    lambda t, x: in_float32(lambda u, x: u / np.cosh(x) ** 2)(t[0], x),
+)
 ROUNDED = {
     "saturated-softmax": (softmax, softmax_vjp, softmax_jvp, X * 100),
     "half-saturated-softmax": (softmax, softmax_vjp, softmax_jvp, X * 20),
@@ -181,12 +196,10 @@ ROUNDED = {
         lambda t, A: -np.linalg.solve(A, np.linalg.solve(A.T, t[0].T).T),
         np.vander(np.linspace(0.1, 1, 5)),
     ),
-    "float32-inside": (
-        in_float32(np.tanh),
-        in_float32(lambda g, x: g * (1 - np.tanh(x) ** 2)),
-        lambda t, x: in_float32(lambda u, x: u / np.cosh(x) ** 2)(t[0], x),
-        X * 3,
-    ),
+    "float32-inside": (*TANH_IN_FLOAT32, X * 3),
+    "float32-inside-at-zero": (*TANH_IN_FLOAT32, np.zeros((4, 5))),
+    "float32-inside-saturated": (*TANH_IN_FLOAT32, np.clip(30 * np.random.default_rng(8).normal(size=(4, 5)), -40, 40)),
+    "float32-inside-half-saturated": (*TANH_IN_FLOAT32, np.array([20.0, -30.0, 6.0, 40.0, 12.0])),
     "long-sums": (np.cumsum, lambda g, x: np.cumsum(g[::-1])[::-1], lambda t, x: np.cumsum(t[0]), RNG.normal(size=500)),
     "mixed-scales": (
         lambda x: x**3,
