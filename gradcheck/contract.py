@@ -219,7 +219,8 @@ def _after_another_forward(evaluator: Evaluator, vectors: Named, elsewhere: Name
     layer = evaluator.layer
     if evaluator.budget is not None and evaluator.forward_calls + 2 > evaluator.budget:
         raise BudgetSpent
-    primals = {name: array.copy() for name, array in evaluator.given.items()}
+    # in the same order in memory: a sum is taken in that order, and rounds accordingly
+    primals = {name: array.copy(order="K") for name, array in evaluator.given.items()}
     evaluator.forward_calls += 2
     evaluator.backward_calls += 1
     try:
@@ -254,7 +255,7 @@ def _nearby(evaluator: Evaluator) -> Named:
     moved = {}
     for name, array in evaluator.given.items():
         if not is_inexact(array) or not array.size:
-            moved[name] = array.copy()
+            moved[name] = array.copy(order="K")
             continue
         shift = rng.uniform(0.01, 0.03, array.shape) * rng.choice([-1.0, 1.0], array.shape)
         moved[name] = np.asarray(array * (1 + shift) + np.where(array == 0, np.abs(shift), 0)).astype(array.dtype)

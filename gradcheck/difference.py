@@ -77,9 +77,13 @@ class Differences:
         self.ray = ray
         self._base = base
         self._cotangent = cotangent
-        self._deviation = np.abs(cotangent * noise)
+        self.take_noise(noise)
         self.reached = np.zeros(base.shape, bool)
         self.steepest = 0.0
+
+    def take_noise(self, noise: Vector) -> None:
+        """Reckon with this standard deviation of each output from now on."""
+        self._deviation = np.abs(self._cotangent * noise)
 
     @property
     def unmoved(self) -> bool:

@@ -261,12 +261,15 @@ class Judge:
             return replace(result, verdict=Verdict.MISMATCH, reason="not finite, where f is smooth")
         if result.error > result.allowed:
             result = replace(result, allowed=result.allowed + self.point.rounding(entry))
-        if result.error > result.allowed:
+        if result.error > result.allowed and estimate.kinked:
             result = self._by_output(entry, result, estimate)
             if result.verdict is Verdict.KINK:
                 return result
         if result.error > result.allowed:
             few = result.error <= result.allowed + _ACCUSES * estimate.error_bar
+            if few and self.point.is_null(entry, result.error + estimate.error_bar, 0.0):
+                bar = result.error + estimate.error_bar
+                return replace(result, error_bar=bar, allowed=bar, limit=2 * bar)
             if few and not estimate.kinked:
                 times = result.error / estimate.error_bar
                 reason = f"off by {times:.1f} error bars, of {estimate.error_bar:.2g}: too few to call it wrong"
@@ -330,6 +333,10 @@ class Judge:
         if slopes.wrong:
             self._wrong_nearby.add(name)
             return wrong
+        if not estimate.kinked:
+            result = self._by_output(entry, result, estimate)  # of opposite sense, they may cancel in the sum
+            if result.verdict is Verdict.KINK:
+                return result
         if not slopes.values:
             unclear = estimate.kinked or self._on_a_kink(entry)
             return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_MANY_KINKS) if unclear else wrong

@@ -20,6 +20,9 @@ _REGULAR = 0.02  # how far from whole multiples of its lowest step a staircase m
 _COARSEST = 2.0**-7  # beside the values: a grid coarser than any number format's is a staircase that f means to be
 _DISTINCT = 3  # so many different values do not share empty low bits by accident
 _FAR = (2.0**-9, -(2.0**-9), 2.0**-5, -(2.0**-5), 0.125, -0.125, 0.25, -0.25, 0.5, -0.5)
+_WIDE = (2.0, -2.0, 64.0)
+_ALIKE = 4.0  # estimates of the orders that lie within this factor of each other
+_INSIDE = 16.0  # last bits
 _UNIFORM = 12**-0.5  # standard deviation of rounding to a grid, in units of its width
 
 
@@ -101,15 +104,7 @@ def measure(
         with np.errstate(invalid="ignore", over="ignore"):
             first = np.diff(table, axis=0)
             moved = (first != 0).sum(axis=0)
-            noise = np.zeros(base.shape)
-            differences = table
-            levels = []
-            for order in range(1, max(ORDERS) + 1):
-                differences = np.diff(differences, axis=0)
-                if order in ORDERS:
-                    gamma = math.factorial(order) ** 2 / math.factorial(2 * order)
-                    levels.append(np.sqrt(gamma * np.mean(differences**2, axis=0)))
-            noise = np.sqrt(np.mean(np.square(levels), axis=0))
+            noise = _length(_by_order(table)) / math.sqrt(len(ORDERS))
             rounded = _staircase(first) & (noise <= _COARSEST * np.abs(table).max(axis=0))
             noise = np.where(still & ~rounded, 0.0, noise)
         still = inside & (moved == 0)
@@ -121,6 +116,57 @@ def measure(
     if open_.any():
         seen.extend(along(step) for step in _FAR)
     return np.asarray(np.maximum(sigma, _UNIFORM * _grid(np.stack(seen))))
+
+
+def treads(along: Callable[[float], Vector], base: Vector, eps: Vector) -> Vector:
+    """Measure the noise that only longer spacings show: a rounded factor is even over the width of its treads.
+
+    So is the ``1 + erf(x)`` of a GELU's tail: over less than a tread nothing but the other factor changes, smoothly,
+    and f looks exact. What the longer spacings show is believed where it has no order (estimates of all orders alike,
+    changes of sign), and is no more than rounding could do to f's values farther away: a ripple is not noise.
+
+    Parameters
+    ----------
+    along, base, eps
+        As in `measure`.
+
+    Returns
+    -------
+    ndarray, shape (m,)
+        Standard deviation of each element's noise as far as it shows; 0 where it does not.
+    """
+    with np.errstate(all="ignore"):
+        wide = np.stack([base, *(along(step) for step in _WIDE)])
+        largest = np.nanmax(np.where(np.isfinite(wide), np.abs(wide), 0.0), axis=0)
+        sigma = np.zeros(base.shape)
+        for spacing in SPACINGS[1:]:
+            table = np.stack([base, *(along(k * spacing) for k in range(1, POINTS))])
+            levels = _by_order(table)
+            disorderly = levels.max(axis=0) <= _ALIKE * levels.min(axis=0)
+            rising = np.diff(table, n=min(ORDERS), axis=0) > 0
+            disorderly &= rising.any(axis=0) & ~rising.all(axis=0)
+            noise = _length(levels) / math.sqrt(len(ORDERS))
+            sigma = np.where(disorderly & (noise <= _INSIDE * eps * largest), np.fmax(sigma, noise), sigma)
+    return np.asarray(sigma)
+
+
+def _by_order(table: Vector) -> Any:
+    """Return the noise that the differences of each of the orders tell of (orders by m)."""
+    differences: Any = table
+    levels = []
+    for order in range(1, max(ORDERS) + 1):
+        differences = np.diff(differences, axis=0)
+        if order in ORDERS:
+            gamma = math.factorial(order) ** 2 / math.factorial(2 * order)
+            levels.append(math.sqrt(gamma / len(differences)) * _length(differences))
+    return np.stack(levels)
+
+
+def _length(values: Any) -> Any:
+    """Return the Euclidean length along the first axis, without overflow on the way."""
+    largest = np.abs(values).max(axis=0)
+    unit = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)
+    return unit * np.sqrt(np.sum(np.square(values / unit), axis=0))
 
 
 def _staircase(first: Vector) -> Any:

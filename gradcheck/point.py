@@ -17,7 +17,10 @@ Entry = tuple[str, tuple[int, ...]]
 """A primal's name and an index into it."""
 
 _INSENSITIVE = 1e-9  # a bar below this part of f's own size bounds a zero gradient well enough
+_UNLIKE = 4.0  # two measurements of the same noise do not differ by more
 _FLAT = 1e-6  # a bar below this part of the slopes farther away does so too
+_REPEATS = 4
+_CANCELLED = 64.0  # last bits of f's own size that terms which cancel may leave of a gradient
 _NULL = 1e-6  # a gradient that moves f by less than this part of its last bit is zero to all intents
 
 
@@ -38,7 +41,8 @@ class Point:
         The analytic gradient, for the primals to be judged, as real float64 numbers in the shapes of
         `Evaluator.point`.
     again : callable
-        ``again()`` returns the same at the evaluator's moved point, with the same cotangent.
+        ``again()`` returns the same at the evaluator's moved point; ``again(jitter=True)`` with the cotangent changed
+        in its last bits.
     rng : numpy.random.Generator
         For directions.
 
@@ -61,7 +65,7 @@ class Point:
         eps: Vector,
         cotangent: Vector,
         gradient: Named,
-        again: Callable[[], Named],
+        again: Callable[..., Named],
         rng: np.random.Generator,
     ) -> None:
         self.evaluator = evaluator
@@ -78,7 +82,8 @@ class Point:
         }
         self._eps = eps
         self._measured = False
-        self._spread: Named | None = None
+        self._measured_treads = False
+        self._spread_measured: Named | None = None
 
     def analytic(self, entry: Entry) -> float:
         """Return one entry of the analytic gradient."""
@@ -125,10 +130,18 @@ class Point:
         """
         reach = self.reach(entry)
         analytic = abs(self.analytic(entry))
+        insensitive = bar * reach <= _INSENSITIVE * self.size or bar <= _FLAT * steepest
+        if not insensitive and self.size:
+            return False
         if analytic == self.size == steepest == 0:
             return True  # f is exactly zero, here and wherever the entry went: there is nothing that could hide a slope
-        null = analytic * reach <= _NULL * self.last_bit * self.size and analytic <= self.last_bit * steepest
-        return (null or analytic == 0) and (bar * reach <= _INSENSITIVE * self.size or bar <= _FLAT * steepest)
+        if analytic == 0:
+            return insensitive
+        if analytic * reach <= _NULL * self.last_bit * self.size and analytic <= self.last_bit * steepest:
+            return insensitive
+        # a bias before a batch norm: terms that cancel, and what is left of them is rounding
+        cancelled = analytic * reach <= _CANCELLED * self.last_bit * self.size
+        return insensitive and cancelled and self._is_rounding(entry)
 
     def measure(self) -> None:
         """Measure the noise of f, once."""
@@ -136,40 +149,63 @@ class Point:
             return
         self._measured = True
         point = self.evaluator.point
-        direction = {}
-        for name in self.gradient:
-            size = np.abs(point[name])
-            direction[name] = signed(self.rng, size.shape) * np.where(size > 0, size, 1.0)
-        ray = ProjectionRay(self.evaluator, direction)
+        ray = self._anywhere()
         eps = max(float(np.finfo(point[name].dtype).eps) for name in self.gradient)
         double = float(np.finfo(np.float64).eps)
         spacings = noise.SPACINGS if eps <= double else tuple(s for s in noise.SPACINGS if s > 4 * eps)
         self.noise = noise.measure(lambda t: ray.at(t)[0], self.base, self._eps, spacings=spacings)
 
-    def rounding(self, entry: Entry) -> float:
-        """Return what rounding can do to the analytic entry itself, by its change under last-bit changes of the point.
+    def measure_treads(self) -> None:
+        """Measure, once, the noise that shows over longer spacings only: asked where levels contradict each other."""
+        if self._measured_treads:
+            return
+        self._measured_treads = True
+        ray = self._anywhere()
+        treads = noise.treads(lambda t: ray.at(t)[0], self.base, self._eps)
+        self.noise = np.where(treads > _UNLIKE * self.noise, treads, self.noise)
 
-        Measured once, for the entries that would be accused. Capped at a small part of the array's size, so that a
-        value which is only wrong exactly at the point cannot hide behind it.
+    def _anywhere(self) -> ProjectionRay:
+        """Return a ray along a random direction, on the scale of the entries."""
+        direction = {}
+        for name in self.gradient:
+            size = np.abs(self.evaluator.point[name])
+            direction[name] = signed(self.rng, size.shape) * np.where(size > 0, size, 1.0)
+        return ProjectionRay(self.evaluator, direction)
+
+    def rounding(self, entry: Entry) -> float:
+        """Return what rounding can do to the analytic entry itself.
+
+        Capped at a small part of the largest entry, so that a value which is only wrong exactly at the point cannot
+        hide behind it.
         """
-        if self._spread is None:
-            self._spread = {name: np.zeros(array.shape) for name, array in self.gradient.items()}
-            saved = {name: self.evaluator.point[name].copy() for name in self.gradient}  # constants stay
-            try:
-                for _ in range(3):
-                    for name, array in saved.items():
-                        if array.dtype.kind == "f":
-                            eps = float(np.finfo(array.dtype).eps)
-                            self.evaluator.point[name][...] = array * (1 + eps * self.rng.choice([-1, 1], array.shape))
-                    with np.errstate(all="ignore"):
-                        moved = self.again()
-                    for name, array in moved.items():
-                        if array.shape == self.gradient[name].shape:
-                            change = np.abs(array.astype(np.float64) - self.gradient[name])
-                            self._spread[name] = np.fmax(self._spread[name], change)
-            finally:
-                for name, array in saved.items():
-                    self.evaluator.point[name][...] = array
         name, index = entry
         cap = math.sqrt(float(np.finfo(self.gradient[name].dtype).eps)) * max(self.scale.values())
-        return min(4.0 * float(self._spread[name][index]), cap)
+        return min(4.0 * float(self._spread()[name][index]), cap)
+
+    def _is_rounding(self, entry: Entry) -> bool:
+        """Tell whether an analytic entry is no larger than what rounding does to its array."""
+        spread = self._spread()[entry[0]]  # of all its entries: one alone may by chance not change
+        return abs(self.analytic(entry)) <= 4.0 * float(np.max(spread))
+
+    def _spread(self) -> Named:
+        """Measure, once, how the analytic gradient changes where point and cotangent change in their last bits."""
+        if self._spread_measured is not None:
+            return self._spread_measured
+        spread: Named = {name: np.zeros(array.shape) for name, array in self.gradient.items()}
+        saved = {name: self.evaluator.point[name].copy() for name in self.gradient}  # constants stay
+        try:
+            for _ in range(_REPEATS):
+                for name, array in saved.items():
+                    if array.dtype.kind == "f":
+                        eps = float(np.finfo(array.dtype).eps)
+                        self.evaluator.point[name][...] = array * (1 + eps * self.rng.choice([-1, 1], array.shape))
+                with np.errstate(all="ignore"):
+                    moved = self.again(jitter=True)
+                for name, array in moved.items():
+                    if name in spread and array.shape == spread[name].shape:
+                        spread[name] = np.fmax(spread[name], np.abs(array - self.gradient[name]))
+        finally:
+            for name, array in saved.items():
+                self.evaluator.point[name][...] = array
+        self._spread_measured = spread
+        return spread

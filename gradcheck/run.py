@@ -165,7 +165,7 @@ def _look_into_shapes(
             _output_eps(evaluator, first.outputs),
             evaluator.flatten(cotangents),
             {name: gradient},
-            lambda name=name, gradient=gradient: {name: gradient},  # type: ignore[misc]  # mypy has no defaults of lambdas
+            lambda jitter=False, name=name, gradient=gradient: {name: gradient},
             rng,
         )
         entries = [(name, index) for index in np.ndindex(gradient.shape)][:_LOOKED_INTO]
@@ -211,11 +211,17 @@ def _compare(
     )
     evaluator.take_calls(wide.evaluator)
     low = result if layer.mode == "vjp" else _gradient(layer, evaluator, cotangents)
+
+    def residuals() -> Named:
+        coarse = _again(layer, evaluator, cotangents)
+        fine = wide.beside(layer, evaluator)
+        return {name: array - fine[name] for name, array in coarse.items()}
+
     try:
         compare_low(
             layer,
             evaluator,
-            lambda: _again(layer, evaluator, cotangents),
+            residuals,
             low,
             real_parts(wide.gradient),
             tallies,
@@ -255,6 +261,16 @@ class _Wide:
         if all(is_double(a) and np.isfinite(a).all() for a in outputs) and all(map(is_double, gradient.values())):
             return cls(double, done, wide, gradient)
         return None
+
+    def beside(self, layer: Layer, evaluator: Evaluator) -> Named:
+        """Return the gradient in float64 where another evaluator's point has moved to."""
+        self.evaluator.take_calls(evaluator)
+        try:
+            for name in layer.wrt:
+                self.evaluator.point[name][...] = evaluator.point[name]
+            return _again(layer, self.evaluator, self.cotangents)
+        finally:
+            evaluator.take_calls(self.evaluator)
 
 
 def _largest_share(evaluator: Evaluator, outputs: Named, cotangents: Named) -> float:
@@ -305,13 +321,20 @@ def _tallies(
 ) -> dict[str, Tally]:
     """Judge every primal; adds to the notes."""
     evaluator.remember(first.outputs)
+
+    def again(jitter: bool = False) -> Named:
+        vectors = cotangents
+        if jitter and layer.mode == "vjp" and layer.cotangent:
+            vectors = {name: np.asarray(array * _last_bits(rng, array)) for name, array in cotangents.items()}
+        return _again(layer, evaluator, vectors)
+
     point = Point(
         evaluator,
         evaluator.flatten(first.outputs),
         _output_eps(evaluator, first.outputs),
         evaluator.flatten(cotangents),
         real_parts(gradient),
-        lambda: _again(layer, evaluator, cotangents),
+        again,
         rng,
     )
     complex_step = ComplexStep(point) if options.method == "complex-step" else None
@@ -333,6 +356,12 @@ def _jointly(judge: Judge, tallies: dict[str, Tally]) -> dict[str, Tally]:
     for name, tally in tallies.items():
         tally.comparisons = [c for c in judged if c.name == name]
     return tallies
+
+
+def _last_bits(rng: np.random.Generator, array: Array) -> Array:
+    """Return factors that change an array's numbers in their last bits."""
+    real = parts(array).dtype
+    return np.asarray(1 + eps_of(array.dtype) * rng.choice([-1.0, 1.0], array.shape)).astype(real)
 
 
 def _output_eps(evaluator: Evaluator, outputs: Named) -> Vector:

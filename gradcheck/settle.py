@@ -15,6 +15,8 @@ from gradcheck.tolerance import agree, meaningful
 _PLATEAU = 0.1  # the bar of a plateau at wide steps, beside its slope
 _FAR = 1e-2  # slopes over steps of at least this part of the scale tell how steep f is
 _INSIDE = 4.0  # last bits of f's range that rounding inside it may cost
+_WAVE = 0.1
+_TREAD = 0.1  # a jump of rounding inside f that moves the quotient by this part of an error may hide the rest of it
 _HUGE = 1e300
 _WIDEST = 1e4  # the coarsest step, in units of the point, that is tried where noise drowns the others
 
@@ -63,6 +65,16 @@ def settle(point: Point, entry: Entry, differences: Differences, level: Level, r
     levels = climb_down(differences, hopeless=abs(analytic) if math.isfinite(analytic) else 0.0)
     estimate = _still(differences, levels) if differences.unmoved else kink.judge(levels)
     steepest = _steepest(differences, levels)
+    if not (
+        agree(analytic, estimate.value, estimate.error_bar, rtol)
+        and tells(point, entry, Settled(estimate, steepest), rtol)
+    ):
+        before = point.noise
+        point.measure_treads()
+        if point.noise is not before and not differences.unmoved:
+            differences.take_noise(point.noise)
+            levels = [replace(each, noise=differences.noise_at(each.step)) for each in levels]
+            estimate = kink.judge(levels)
     if estimate.value == 0 and not estimate.reason:
         # f stands still here and not farther away: it may round away inside what its values do not show
         # (in terms as large as the entry itself times the slopes farther away)
@@ -83,8 +95,8 @@ def settle(point: Point, entry: Entry, differences: Differences, level: Level, r
         if height and estimate.value == 0 and kink.beside(levels) is None and min(coarser) <= analytic <= max(coarser):
             reason = f"f is a staircase here: flat at the point, with a step of height {height:.2g} nearby"
             estimate = replace(estimate, error_bar=math.inf, reason=reason)
-        elif 0 < height <= inside:
-            reason = f"f stands still here and jumps by {height:.1g} nearby, which rounding inside it may well do"
+        elif 0 < (tread := kink.nearby_jump(levels, estimate, _TREAD * abs(analytic - estimate.value))) <= inside:
+            reason = f"f jumps by {tread:.1g} nearby, which rounding inside it may well do, and is even between"
             estimate = replace(estimate, error_bar=math.inf, reason=reason)
         elif coarse is not None:
             reason = (
@@ -130,10 +142,13 @@ def _confirm(analytic: float, differences: Differences, level: Level, last_bit: 
     still = level.central == 0 == level.jump
     if still or differences.unmoved or error * level.step <= _INSIDE * last_bit * differences.steepest * ray.scale:
         return None
-    finest = max(level.step * level.noise / (0.5 * error), 1e-10 * ray.scale, 64 * ray.spacing)
-    if finest > 0.1 * level.step or 0 < ray.magnitude < 10 * finest:
-        return None  # 1/x at 1e-11 has its structure below all of these steps
     coarse = differences.level(64 * level.step)
+    seen = max(abs(each.central) * each.step for each in (coarse, level) if math.isfinite(each.central))
+    least = max(level.step * level.noise / (0.5 * error), 64 * ray.spacing)
+    # over steps longer than what f changes by in all over the error, a wave of that slope shows none
+    finest = min(max(least, 1e-10 * ray.scale), _WAVE * seen / error)
+    if finest < least or finest > 0.1 * level.step or 0 < ray.magnitude < 10 * finest:
+        return None  # 1/x at 1e-11 has its structure below all of these steps
     between = differences.level(power_of_two(math.sqrt(finest * level.step)))
     fine = differences.level(power_of_two(finest))
     steady = all(
@@ -148,7 +163,7 @@ def _confirm(analytic: float, differences: Differences, level: Level, last_bit: 
 def _still(differences: Differences, levels: list[Level]) -> Estimate:
     """Return the estimate for a function that no step has moved: 0, as exactly as its last bit allows."""
     bars = [differences.hidden_at(level.step) for level in levels]
-    return Estimate.smooth(0.0, min(bars, default=math.inf), levels[0].step)
+    return Estimate.smooth(0.0, min(bars, default=math.inf), levels[0].step if levels else math.nan)
 
 
 def _widen(differences: Differences, estimate: Estimate, levels: list[Level], analytic: float, rtol: float) -> Estimate:
