@@ -74,7 +74,9 @@ def soak(seed: int, zoo: Mapping[str, Layer] = ZOO, checker: Checker = check) ->
     accused = [
         c
         for c in wrong.comparisons
-        if c.verdict is Verdict.MISMATCH and (c.name, c.index) != (name, corruption.index) and "together" not in c.reason
+        if c.verdict is Verdict.MISMATCH
+        and (c.name, c.index) != (name, corruption.index)
+        and "together" not in c.reason
     ]
     if accused:
         faults.append(f"beside the wrong {name}{list(corruption.index)} the right {accused[0].entry} is accused")
