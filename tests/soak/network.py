@@ -63,6 +63,12 @@ class Network:
         *inner, out = self._points(x, self._shares(parameters))
         return [*inner, *(out if isinstance(out, tuple) else (out,))]
 
+    def stages(self, x: Array, *parameters: Array) -> list[tuple[Layer, tuple[Array, ...]]]:
+        """Return each layer with its own inputs, in the order of the forward."""
+        shares = self._shares(parameters)
+        points = self._points(x, shares)
+        return [(layer, (point, *share)) for layer, point, share in zip(self.layers, points, shares, strict=False)]
+
     def vjp(self, cotangent: Any, x: Array, *parameters: Array) -> list[Any]:
         """Run the pullback: one gradient for x and for each parameter, None for integers."""
         shares = self._shares(parameters)
