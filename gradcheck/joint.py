@@ -117,10 +117,10 @@ def _together(point: Point, group: list[Entry], signs: tuple[float, ...], jump: 
     scale = max(point.reach(entry) for entry in group)
     analytic = point.directional(direction)
     level = point.along(direction)[0].level(_STEP * scale)
-    if kink.persists(level, finer := point.along(direction)[0].level(_STEP / 4 * scale)):
-        low, high = sorted((finer.forward, finer.backward))
+    low, high = point.along(direction)[0].sides(_STEP * scale)  # outputs take their sides each for itself
+    if high - low > _WRONG * jump or kink.persists(level, point.along(direction)[0].level(_STEP / 4 * scale)):
         outside = max(low - analytic, analytic - high)
-        if outside <= _OUTSIDE * (high - low) + finer.jump_noise or not bends_one_way(point, group, jump):
+        if outside <= _OUTSIDE * (high - low) + level.jump_noise or not bends_one_way(point, group, jump):
             return ""
         return f"change f with slopes {low:.6g} and {high:.6g}, and their analytic values add up to {analytic:.6g}"
     numerical = _slope_of_a_tie(point, direction, scale, analytic, least)

@@ -8,36 +8,20 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from gradcheck import kink
+from gradcheck.accuse import Accuser
 from gradcheck.complex_step import ComplexStep
-from gradcheck.convex import bends_one_way
-from gradcheck.difference import Differences, Estimate, Level, climb_down
+from gradcheck.difference import Differences, Estimate, Level
 from gradcheck.evaluate import BudgetSpent
 from gradcheck.layer import Named
-from gradcheck.nearby import attained_nearby, slopes_nearby, steady_nearby
 from gradcheck.point import Entry, Point
-from gradcheck.probe import ProjectionRay, default_step, signed
+from gradcheck.probe import default_step, signed
 from gradcheck.report import Comparison, Verdict
 from gradcheck.settle import Settled, settle, settle_along, tells
 from gradcheck.tolerance import agree, allowed, meaningful
 
 _SUSPICIOUS = 1e-2  # one-sided slopes that differ by more than this part of themselves are looked at twice
 _CLEAR = 1e-3  # a bar of the first step below this part of an entry is good enough; a ladder would only sharpen it
-_SAME = 0.2  # slopes nearby that differ by less than this part of an error do not explain it
-_BENDS = 1e-3  # nor do they explain an error below this part of the slope: so much they may differ without a kink
-_CLOSE = 1e-5  # a kink that is seen over no shorter steps may lie beside the point
-_BEYOND = 10.0  # steps so many times longer than the entries themselves see f from afar
-_WITHIN = 1e-2  # steps so much smaller than the entries see no structure on their scale
-_TOO_WIDE = "noise hides the difference over steps as small as the entry itself; longer ones see f from too far away"
-_HIDDEN = (
-    "outputs too large to show so small a change may hide the difference: give them on their own, or at smaller values"
-)
-_MANY_KINKS = "several kinks meet at or near the point, and the slopes seen do not decide; move the point off them"
-_HIDDEN_KINKS = (
-    "outside the one-sided slopes of f, but what several kinks at the point may add up to, each of them taking its flat"
-    " (or its steep) side; move the point off them"
-)
 _ACCUSES = 9.0  # so many more error bars than allowed: noise is measured in one direction, and may be larger in others
-_FAR_OUTSIDE = 0.1  # of the jump of the slopes, outside everything seen nearby
 _ALONE = 3  # so few doubtful entries are measured one by one, not together
 _WORTH_SPLITTING = 128  # so few doubtful entries are split again where together they are too vague
 
@@ -98,8 +82,8 @@ class Judge:
         self.rtol = rtol
         self.allow_kinks = allow_kinks
         self.complex_step = complex_step
-        self.on_kinks: set[Entry] = set()
-        self._wrong_nearby: set[str] = set()
+        self._accuser = Accuser(point, rtol)
+        self.on_kinks = self._accuser.on_kinks
 
     def full(self, name: str, *, shuffled: bool = False) -> Tally:
         """Judge every entry of one primal.
@@ -166,7 +150,8 @@ class Judge:
                 return _Doubt(entry, level, level.noise + hidden)  # by luck, as far as can be told
             material = not meaningful(analytic, analytic, hidden, scale, self.rtol)
             if _looks_smooth(differences, level) and not (material and differences.explore()):
-                return self._compare(entry, Settled(Estimate.smooth(level.central, level.noise, level.step), 0.0))
+                known_to = level.noise + hidden
+                return self._compare(entry, Settled(Estimate.smooth(level.central, known_to, level.step), 0.0))
             return self._settle(entry, differences, level)
         if agree(analytic, level.central, level.noise + hidden, self.rtol):
             return _Doubt(entry, level, level.noise + hidden)
@@ -261,11 +246,9 @@ class Judge:
             return replace(result, verdict=Verdict.MISMATCH, reason="not finite, where f is smooth")
         if result.error > result.allowed:
             result = replace(result, allowed=result.allowed + self.point.rounding(entry))
-        if result.error > result.allowed and estimate.kinked:
-            result = self._by_output(entry, result, estimate)
-            if result.verdict is Verdict.KINK:
-                return result
         if result.error > result.allowed:
+            if self.point.is_still(entry, abs(result.numerical) + estimate.error_bar, settled.steepest):
+                return replace(result, error_bar=result.error, allowed=result.error, limit=2 * result.error)
             few = result.error <= result.allowed + _ACCUSES * estimate.error_bar
             if few and self.point.is_null(entry, result.error + estimate.error_bar, 0.0):
                 bar = result.error + estimate.error_bar
@@ -274,31 +257,15 @@ class Judge:
                 times = result.error / estimate.error_bar
                 reason = f"off by {times:.1f} error bars, of {estimate.error_bar:.2g}: too few to call it wrong"
                 return replace(result, verdict=Verdict.INCONCLUSIVE, reason=reason)
-            return self._accuse(entry, result, estimate)
+            judged = self._accuser.accuse(entry, result, estimate)
+            return self._kink(judged, judged.reason) if judged.verdict is Verdict.KINK else judged
         if estimate.kinked:
-            if self._at_the_point(entry, estimate):
+            if self._accuser.at_the_point(entry, estimate):
                 self.on_kinks.add(entry)
             return self._kink(result, f"one-sided slopes {estimate.low:.6g} and {estimate.high:.6g}")
         if not tells(self.point, entry, settled, self.rtol):
             return self._too_vague(result, estimate.error_bar)
         return result
-
-    def _by_output(self, entry: Entry, result: Comparison, estimate: Estimate) -> Comparison:
-        """Accept an entry on a kink that lies between what the sides of its outputs, each by itself, add up to."""
-        differences = self.point.along_entry(entry)
-        usual = default_step(self.point.eps(entry[0]), differences.ray.scale)
-        low, high = differences.sides(max(estimate.closest, min(estimate.step, usual)))
-        if not high - low > _WITHIN * result.error:
-            return result
-        bar = 0.5 * (high - low) + estimate.error_bar
-        legal = replace(result, numerical=0.5 * (low + high), error_bar=bar)
-        legal = replace(legal, allowed=allowed(legal.analytic, legal.numerical, bar, self.rtol))
-        if not legal.error <= legal.allowed:
-            return result
-        if self._at_the_point(entry, estimate):
-            self.on_kinks.add(entry)
-        legal = replace(legal, limit=2 * legal.allowed)
-        return self._kink(legal, f"the sides of its outputs, each by itself, add up to {low:.6g} to {high:.6g}")
 
     def _too_vague(self, result: Comparison, known_to: float) -> Comparison:
         size = max(abs(result.analytic), abs(result.numerical))
@@ -309,96 +276,6 @@ class Judge:
         if self.allow_kinks:
             return replace(result, verdict=Verdict.KINK, reason=f"on a kink: {reason}")
         return replace(result, verdict=Verdict.INCONCLUSIVE, reason=f"on a kink ({reason}), and allow_kinks=False")
-
-    def _accuse(self, entry: Entry, result: Comparison, estimate: Estimate) -> Comparison:
-        """Call an entry wrong, unless only a kink makes it look so.
-
-        Where several kinks meet (a whole layer of zero pre-activations), the slopes along one entry do not bound the
-        legal values, even where they agree with each other; the convex hull of the gradients at smooth points nearby
-        does. The backward must be right at those points.
-        """
-        name, index = entry
-        sizes = self.point.natural(name)
-        # small by chance among entries of one size, or one of many sizes, each with a scale of its own?
-        natural = max(float(sizes[index]), float(np.quantile(sizes, 0.25)))
-        if estimate.step > _BEYOND * natural and self._drowns(entry, result.error, _WITHIN * natural):
-            return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_TOO_WIDE)
-        if result.error <= self._hidden(entry, estimate.step):
-            return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_HIDDEN)
-        reason = "outside the one-sided slopes of a kink" if estimate.kinked else ""
-        wrong = replace(result, verdict=Verdict.MISMATCH, reason=reason)
-        if name in self._wrong_nearby:
-            return wrong
-        slopes = slopes_nearby(self.point, entry, max(estimate.high - estimate.low, result.error))
-        if slopes.wrong:
-            self._wrong_nearby.add(name)
-            return wrong
-        if not estimate.kinked:
-            result = self._by_output(entry, result, estimate)  # of opposite sense, they may cancel in the sum
-            if result.verdict is Verdict.KINK:
-                return result
-        if not slopes.values:
-            unclear = estimate.kinked or self._on_a_kink(entry)
-            return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_MANY_KINKS) if unclear else wrong
-        low, high = min(slopes.values), max(slopes.values)
-        margin = 1e-3 * (high - low) + allowed(result.analytic, 0.0, estimate.error_bar, self.rtol)
-        bends = _BENDS * max(abs(result.analytic), abs(result.numerical))
-        if not estimate.kinked and (high - low <= _SAME * result.error or result.error <= bends):
-            # one slope all around, as far as f bends: wrong at this very point, or kinks cancel here by accident
-            return (
-                replace(result, verdict=Verdict.INCONCLUSIVE, reason=_MANY_KINKS) if self._on_a_kink(entry) else wrong
-            )
-        if low - margin <= result.analytic <= high + margin:
-            bar = 0.5 * (high - low) + margin
-            hull = replace(result, numerical=0.5 * (low + high), error_bar=bar, allowed=bar, limit=2 * bar)
-            return self._kink(hull, f"several kinks meet; slopes nearby {low:.6g} to {high:.6g}")
-        if estimate.kinked and attained_nearby(self.point, entry, max(estimate.high - estimate.low, high - low)):
-            bar = result.error + estimate.error_bar
-            piece = replace(result, error_bar=bar, allowed=bar, limit=2 * bar)
-            return self._kink(piece, f"several kinks meet; {result.analytic:.6g} is the slope of a piece nearby")
-        if estimate.kinked and (
-            result.analytic == 0 or agree(result.analytic, estimate.low + estimate.high, 0.0, 1e-6)
-        ):
-            return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_HIDDEN_KINKS)
-        at_the_point = self._at_the_point(entry, estimate)
-        if estimate.kinked and at_the_point and slopes.are_among(estimate.low, estimate.high):
-            outside = max(estimate.low - result.analytic, result.analytic - estimate.high)
-            if not steady_nearby(self.point, entry, estimate.closest, 0.1 * outside):
-                return wrong  # one kink, at the point: its two slopes are all there is
-        outside = max(low - result.analytic, result.analytic - high)
-        jump = estimate.high - estimate.low
-        if estimate.kinked and at_the_point and outside > _FAR_OUTSIDE * jump and bends_one_way(self.point, (), jump):
-            return wrong
-        return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_MANY_KINKS)
-
-    def _at_the_point(self, entry: Entry, estimate: Estimate) -> bool:
-        """Tell whether a kink is known to lie at the point, as far as the entry's own size goes, and not beside it."""
-        name, index = entry
-        return estimate.closest <= _CLOSE * float(self.point.natural(name)[index])
-
-    def _hidden(self, entry: Entry, step: float) -> float:
-        """Return what outputs that no step moves could hide: a last bit of 1e14 is worth more than most changes."""
-        differences = self.point.along_entry(entry)
-        differences.explore()
-        return differences.hidden_at(max(step, differences.ray.scale))
-
-    def _on_a_kink(self, entry: Entry) -> bool:
-        """Tell whether the outputs that an entry reaches are on some kink, by the two sides of a random direction."""
-        point = self.point
-        reached = point.along_entry(entry)
-        reached.explore()
-        direction = {
-            name: point.natural(name) * signed(point.rng, array.shape) for name, array in point.gradient.items()
-        }
-        ray = ProjectionRay(point.evaluator, direction)
-        differences = Differences(ray, point.base, np.where(reached.reached, point.cotangent, 0.0), point.noise)
-        return kink.judge(climb_down(differences)).kinked
-
-    def _drowns(self, entry: Entry, error: float, step: float) -> bool:
-        """Tell whether an error is less than noise makes of a difference at some step."""
-        differences = self.point.along_entry(entry)
-        differences.explore()
-        return error <= differences.noise_at(step) + differences.hidden_at(step)
 
 
 def _looks_smooth(differences: Differences, level: Level) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
@@ -16,8 +17,10 @@ INFINITE_BELOW = -0.25
 JUMPS_BELOW = -0.75
 _EVIDENCE = 4  # so many of the finest steps decide of what kind a point is
 _STEADY = 0.2  # how far powers of neighbouring steps may lie apart to be one law, and not scattered noise
+_BISECTIONS = 8
 _ABRUPT = 1e-3  # of the distance to a plateau, what is left of it one level later
 _SETTLED = 0.05  # of the gap between two plateaus
+_BY_CHANCE = 4.0
 _INFLATIONS = (1.0, 10.0, 1e2, 1e3, 1e4, 1e5, 1e6)
 
 
@@ -56,8 +59,17 @@ def _judge_inflated(usable: list[Level]) -> Estimate:
             return estimate
         if lawful:
             worthless = factor > 1 and estimate.error_bar > abs(usable[0].central)
-            return first if worthless else estimate
+            return first if worthless else _sharper(usable, factor, estimate)
     return first or best(usable)
+
+
+def _sharper(usable: list[Level], factor: float, estimate: Estimate) -> Estimate:
+    """Return what a little more noise makes of the levels, where that is sharper: a fine one may be off by chance."""
+    if estimate.kinked or estimate.reason:
+        return estimate
+    noisier, lawful = _judge([replace(level, noise=level.noise * factor * _BY_CHANCE) for level in usable])
+    better = lawful and not noisier.kinked and not noisier.reason and noisier.error_bar < estimate.error_bar
+    return noisier if better else estimate
 
 
 def _judge(usable: list[Level]) -> tuple[Estimate, bool]:
@@ -128,7 +140,7 @@ def _growth(levels: list[Level]) -> float | None:
     return powers[-1] if lawful else None
 
 
-def nearby_jump(levels: list[Level], estimate: Estimate, gap: float) -> float:
+def nearby_jump(levels: list[Level], estimate: Estimate, gap: float, look: Callable[[float], Level]) -> float:
     """Return the height of a jump of f at the edge of the plateau that an estimate comes from; 0 where there is none.
 
     Quotients that approach a slope smoothly come nearer by a factor of 10 with every level, and beside a kink they
@@ -142,13 +154,29 @@ def nearby_jump(levels: list[Level], estimate: Estimate, gap: float) -> float:
         Read off the fine ones.
     gap : float
         Only jumps that move the quotient by more than this count.
+    look : callable
+        ``look(step)`` takes another difference: nearer and nearer to the edge a jump keeps its height, a kink does not.
     """
     usable = [level for level in levels if math.isfinite(level.central)]
     for coarse, fine in pairwise(level for level in usable if level.step >= estimate.step):
         off = abs(coarse.central - estimate.value)
         if off > gap + 4 * coarse.noise and abs(fine.central - estimate.value) <= fine.noise + _ABRUPT * min(off, gap):
-            return off * coarse.step
+            return _height_at_the_edge(estimate.value, coarse, fine, look)
     return 0.0
+
+
+def _height_at_the_edge(value: float, coarse: Level, fine: Level, look: Callable[[float], Level]) -> float:
+    """Return how much f is off a slope just beyond the edge that lies between two steps; 0 where that is little."""
+    height = abs(coarse.central - value) * coarse.step
+    least, most, at_edge = fine.step, coarse.step, height
+    for _ in range(_BISECTIONS):
+        level = look(math.sqrt(least * most))
+        off = abs(level.central - value) * level.step
+        if off <= _ABRUPT * height + level.noise * level.step:
+            least = level.step
+        else:
+            most, at_edge = level.step, off
+    return height if at_edge > 0.5 * height else 0.0
 
 
 def beside(levels: list[Level]) -> Estimate | None:

@@ -20,6 +20,7 @@ _INSENSITIVE = 1e-9  # a bar below this part of f's own size bounds a zero gradi
 _UNLIKE = 4.0  # two measurements of the same noise do not differ by more
 _FLAT = 1e-6  # a bar below this part of the slopes farther away does so too
 _REPEATS = 4
+_INSIDE = 16.0  # last bits of a difference inside f
 _CANCELLED = 64.0  # last bits of f's own size that terms which cancel may leave of a gradient
 _NULL = 1e-6  # a gradient that moves f by less than this part of its last bit is zero to all intents
 
@@ -142,6 +143,27 @@ class Point:
         # a bias before a batch norm: terms that cancel, and what is left of them is rounding
         cancelled = analytic * reach <= _CANCELLED * self.last_bit * self.size
         return insensitive and cancelled and self._is_rounding(entry)
+
+    def is_still(self, entry: Entry, slope: float, steepest: float) -> bool:
+        """Tell whether an entry claims nothing where all that it reaches is exactly zero, and its slope is rounding.
+
+        The squared error of a perfect prediction: its difference of zero is one of two large numbers, and noisier than
+        its own size says.
+
+        Parameters
+        ----------
+        entry : Entry
+            The entry.
+        slope : float
+            What its derivative may be at most.
+        steepest : float
+            The largest slope that was met farther away.
+        """
+        if self.analytic(entry) != 0 or slope > _INSIDE * self.last_bit * steepest:
+            return False
+        differences = self.along_entry(entry)
+        differences.explore()
+        return not np.any(self.base[differences.reached] * self.cotangent[differences.reached])
 
     def measure(self) -> None:
         """Measure the noise of f, once."""

@@ -19,6 +19,7 @@ from gradcheck.tolerance import default_rtol
 
 _DOUBLE = eps_of(np.float64)
 _REPEATS = 8
+_FEW = 16.0  # last bits of the largest entry, or of the largest weighted output, that terms which cancel may leave
 _FARTHER = 2.0**-9  # every other point lies so far away
 _LAST_BITS = 8  # so far away points are looked at: off a tie that rounding made
 _MOSTLY = 0.5  # of them, where an entry is right: then it is at a tie in low precision, and beside it in float64
@@ -101,7 +102,7 @@ def compare_low(
         spread = np.max(np.abs(around - np.median(around, axis=0)), axis=0)
         typical = float(np.sqrt(np.mean(spread**2)))  # for entries that by chance did not change
         measured = np.minimum(4 * spread + 4 * typical, math.sqrt(eps) * largest)
-        rounding = measured + 4 * eps * max(largest, share) + _UNDERFLOW * tiny
+        rounding = measured + _FEW * eps * max(largest, share) + _UNDERFLOW * tiny
         with np.errstate(invalid="ignore"):
             right = np.abs(around) <= limit + rounding
         wrong = ~(finite & (right[0] | (np.mean(right[1:], axis=0) >= _MOSTLY)))

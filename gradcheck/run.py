@@ -297,13 +297,11 @@ def _gradient(layer: Layer, evaluator: Evaluator, cotangents: Named, moved: str 
     for name in layer.wrt:
         columns = np.zeros(evaluator.point[name].shape)
         for index in np.ndindex(columns.shape):
-            tangents = {
-                key: np.zeros(array.shape, array.dtype) for key, array in layer.primals.items() if key in layer.wrt
-            }
+            tangents = {key: np.zeros_like(evaluator.given[key]) for key in layer.wrt}
             parts(tangents[name])[index] = 1
             pushed = evaluator.run(tangents, moved=moved).result or {}
             columns[index] = weights @ evaluator.flatten({key: np.asarray(pushed[key]) for key in evaluator.names})
-        gradient[name] = from_parts(as_double(layer.primals[name]), columns)
+        gradient[name] = from_parts(as_double(evaluator.given[name]), columns)
     return gradient
 
 

@@ -16,6 +16,8 @@ _PLATEAU = 0.1  # the bar of a plateau at wide steps, beside its slope
 _FAR = 1e-2  # slopes over steps of at least this part of the scale tell how steep f is
 _INSIDE = 4.0  # last bits of f's range that rounding inside it may cost
 _WAVE = 0.1
+_CLEARLY = 10.0  # so many times its noise a difference must be off
+_STEADY = 0.1  # of an error: so little the quotient may change with the step
 _TREAD = 0.1  # a jump of rounding inside f that moves the quotient by this part of an error may hide the rest of it
 _HUGE = 1e300
 _WIDEST = 1e4  # the coarsest step, in units of the point, that is tried where noise drowns the others
@@ -90,12 +92,13 @@ def settle(point: Point, entry: Entry, differences: Differences, level: Level, r
     if not estimate.kinked and not agree(analytic, estimate.value, estimate.error_bar, rtol):
         coarse = kink.rough(levels, estimate, analytic)
         inside = _INSIDE * point.last_bit * steepest * differences.ray.scale
-        height = kink.nearby_jump(levels, estimate, abs(analytic - estimate.value))
+        gap = abs(analytic - estimate.value)
+        height = kink.nearby_jump(levels, estimate, gap, differences.level)
         coarser = [each.central for each in levels if each.step > estimate.step and math.isfinite(each.central)]
         if height and estimate.value == 0 and kink.beside(levels) is None and min(coarser) <= analytic <= max(coarser):
             reason = f"f is a staircase here: flat at the point, with a step of height {height:.2g} nearby"
             estimate = replace(estimate, error_bar=math.inf, reason=reason)
-        elif 0 < (tread := kink.nearby_jump(levels, estimate, _TREAD * abs(analytic - estimate.value))) <= inside:
+        elif 0 < (tread := kink.nearby_jump(levels, estimate, _TREAD * gap, differences.level)) <= inside:
             reason = f"f jumps by {tread:.1g} nearby, which rounding inside it may well do, and is even between"
             estimate = replace(estimate, error_bar=math.inf, reason=reason)
         elif coarse is not None:
@@ -104,7 +107,21 @@ def settle(point: Point, entry: Entry, differences: Differences, level: Level, r
                 f" over {estimate.step:.1g}"
             )
             estimate = replace(coarse, error_bar=math.inf, reason=reason)
+    elif not estimate.kinked and _told_apart(analytic, differences, level, estimate):
+        reason = (
+            f"off by {abs(analytic - level.central):.2g} at two small steps, more than noise, and the rest is vaguer"
+        )
+        estimate = replace(estimate, error_bar=math.inf, reason=reason)
     return Settled(estimate, steepest)
+
+
+def _told_apart(analytic: float, differences: Differences, level: Level, estimate: Estimate) -> bool:
+    """Tell whether the first look, and one at a smaller step, contradict what a much vaguer estimate would let pass."""
+    error = abs(analytic - level.central)
+    if not (_CLEARLY * level.noise < error < estimate.error_bar < math.inf):
+        return False
+    finer = differences.level(level.step / 4)
+    return abs(finer.central - level.central) <= _STEADY * error and _CLEARLY * finer.noise < error
 
 
 def settle_along(point: Point, direction: Named) -> Settled:

@@ -35,6 +35,7 @@ ORDER = [
     "convex",
     "settle",
     "joint",
+    "accuse",
     "judge",
     "project",
     "summarise",

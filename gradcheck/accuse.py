@@ -1,0 +1,211 @@
+"""Is an entry that disagrees wrong, or do kinks make it look so? Asked before anybody is accused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from gradcheck import kink
+from gradcheck.convex import bends_one_way
+from gradcheck.difference import Differences, Estimate, climb_down
+from gradcheck.nearby import Slopes, attained_nearby, slopes_nearby, steady_nearby
+from gradcheck.point import Entry, Point
+from gradcheck.probe import ProjectionRay, default_step, signed
+from gradcheck.report import Comparison, Verdict
+from gradcheck.tolerance import agree, allowed
+
+_SAME = 0.2  # slopes nearby that differ by less than this part of an error do not explain it
+_BENDS = 1e-3  # nor do they explain an error below this part of the slope: so much they may differ without a kink
+_CLOSE = 1e-5  # a kink that is seen over no shorter steps may lie beside the point
+_BEYOND = 10.0  # steps so many times longer than the entries themselves see f from afar
+_WITHIN = 1e-2  # steps so much smaller than the entries see no structure on their scale
+_FAR_OUTSIDE = 0.1  # of the jump of the slopes, outside everything seen nearby
+_NEARLY_ALL = 0.05
+_SHORTEST = 64.0  # last bits of the entry
+_SUM_OF_SIDES = 1e-6
+_TOO_WIDE = "noise hides the difference over steps as small as the entry itself; longer ones see f from too far away"
+_HIDDEN = (
+    "outputs too large to show so small a change may hide the difference: give them on their own, or at smaller values"
+)
+_WAVE = "f changes by most of its size over the shortest steps: a wave that none can follow, or noise"
+_MANY_KINKS = "several kinks meet at or near the point, and the slopes seen do not decide; move the point off them"
+_HIDDEN_KINKS = (
+    "outside the one-sided slopes of f, but what several kinks at the point may add up to, each of them taking its flat"
+    " (or its steep) side; move the point off them"
+)
+
+
+class Accuser:
+    """Tells wrong entries from those that only a kink makes look wrong.
+
+    Parameters
+    ----------
+    point : Point
+        Where, with the analytic gradient.
+    rtol : float
+        Relative tolerance.
+
+    Attributes
+    ----------
+    on_kinks : set of Entry
+        Entries found on a kink, at the point as far as can be told.
+    """
+
+    def __init__(self, point: Point, rtol: float) -> None:
+        self.point = point
+        self.rtol = rtol
+        self.on_kinks: set[Entry] = set()
+        self._wrong_nearby: set[str] = set()
+
+    def accuse(self, entry: Entry, result: Comparison, estimate: Estimate) -> Comparison:
+        """Call an entry wrong, unless only a kink makes it look so.
+
+        Where several kinks meet (a whole layer of zero pre-activations), the slopes along one entry do not bound the
+        legal values, even where they agree with each other; the convex hull of the gradients at smooth points nearby
+        does. The backward must be right at those points.
+
+        Parameters
+        ----------
+        entry : Entry
+            The entry.
+        result : Comparison
+            Whose error is more than what is allowed.
+        estimate : Estimate
+            What it was compared with.
+
+        Returns
+        -------
+        Comparison
+            MISMATCH, or KINK or INCONCLUSIVE with the reason.
+        """
+        name, index = entry
+        if estimate.kinked and (legal := self._by_output(entry, result, estimate)):
+            return legal
+        sizes = self.point.natural(name)
+        # small by chance among entries of one size, or one of many sizes, each with a scale of its own?
+        natural = max(float(sizes[index]), float(np.quantile(sizes, 0.25)))
+        if estimate.step > _BEYOND * natural and self._drowns(entry, result.error, _WITHIN * natural):
+            return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_TOO_WIDE)
+        if result.error <= self._hidden(entry, estimate.step):
+            return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_HIDDEN)
+        if self._may_be_a_wave(entry, result.error):
+            return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_WAVE)
+        reason = "outside the one-sided slopes of a kink" if estimate.kinked else ""
+        wrong = replace(result, verdict=Verdict.MISMATCH, reason=reason)
+        if name in self._wrong_nearby:
+            return wrong
+        slopes = slopes_nearby(self.point, entry, max(estimate.high - estimate.low, result.error))
+        if slopes.wrong:
+            self._wrong_nearby.add(name)
+            return wrong
+        if estimate.kinked:
+            return self._beyond_both_sides(entry, wrong, estimate, slopes)
+        return self._beside_a_slope(entry, wrong, estimate, slopes)
+
+    def at_the_point(self, entry: Entry, estimate: Estimate) -> bool:
+        """Tell whether a kink is known to lie at the point, as far as the entry's own size goes, and not beside it."""
+        name, index = entry
+        return estimate.closest <= _CLOSE * float(self.point.natural(name)[index])
+
+    def _beside_a_slope(self, entry: Entry, wrong: Comparison, estimate: Estimate, slopes: Slopes) -> Comparison:
+        """Judge an entry off the one slope that f has along it, with a backward that is right all around."""
+        # outputs with kinks of opposite sense may cancel in the sum, and so may the kinks of one
+        if legal := self._by_output(entry, wrong, estimate):
+            return legal
+        if slopes.values:
+            low, high = min(slopes.values), max(slopes.values)
+            bends = _BENDS * max(abs(wrong.analytic), abs(wrong.numerical))
+            if high - low > _SAME * wrong.error and wrong.error > bends:
+                return self._hull(wrong, estimate, low, high) or _unclear(wrong)
+        return _unclear(wrong) if self._on_a_kink(entry) else wrong
+
+    def _beyond_both_sides(self, entry: Entry, wrong: Comparison, estimate: Estimate, slopes: Slopes) -> Comparison:
+        """Judge an entry outside the two slopes of a kink, with a backward that is right all around."""
+        if not slopes.values:
+            return _unclear(wrong)
+        low, high = min(slopes.values), max(slopes.values)
+        jump = estimate.high - estimate.low
+        if legal := self._hull(wrong, estimate, low, high):
+            return legal
+        if attained_nearby(self.point, entry, max(jump, high - low)):
+            bar = wrong.error + estimate.error_bar
+            reason = f"several kinks meet; {wrong.analytic:.6g} is the slope of a piece nearby"
+            return _legal(replace(wrong, error_bar=bar, allowed=bar), reason)
+        if wrong.analytic == 0 or agree(wrong.analytic, estimate.low + estimate.high, 0.0, _SUM_OF_SIDES):
+            return replace(wrong, verdict=Verdict.INCONCLUSIVE, reason=_HIDDEN_KINKS)
+        if not self.at_the_point(entry, estimate):
+            return _unclear(wrong)
+        if slopes.are_among(estimate.low, estimate.high):
+            outside = max(estimate.low - wrong.analytic, wrong.analytic - estimate.high)
+            if not steady_nearby(self.point, entry, estimate.closest, 0.1 * outside):
+                return wrong  # one kink, at the point: its two slopes are all there is
+        outside = max(low - wrong.analytic, wrong.analytic - high)
+        return wrong if outside > _FAR_OUTSIDE * jump and bends_one_way(self.point, (), jump) else _unclear(wrong)
+
+    def _hull(self, wrong: Comparison, estimate: Estimate, low: float, high: float) -> Comparison | None:
+        """Accept an entry that lies between the slopes nearby."""
+        margin = 1e-3 * (high - low) + allowed(wrong.analytic, 0.0, estimate.error_bar, self.rtol)
+        if not low - margin <= wrong.analytic <= high + margin:
+            return None
+        bar = 0.5 * (high - low) + margin
+        hull = replace(wrong, numerical=0.5 * (low + high), error_bar=bar, allowed=bar)
+        return _legal(hull, f"several kinks meet; slopes nearby {low:.6g} to {high:.6g}")
+
+    def _by_output(self, entry: Entry, result: Comparison, estimate: Estimate) -> Comparison | None:
+        """Accept an entry that lies between what the sides of its outputs, each by itself, add up to."""
+        differences = self.point.along_entry(entry)
+        usual = default_step(self.point.eps(entry[0]), differences.ray.scale)
+        low, high = differences.sides(max(estimate.closest, min(estimate.step, usual)))
+        bar = 0.5 * (high - low) + estimate.error_bar
+        legal = replace(result, numerical=0.5 * (low + high), error_bar=bar)
+        legal = replace(legal, allowed=allowed(legal.analytic, legal.numerical, bar, self.rtol))
+        if not (high - low > _WITHIN * result.error and legal.error <= legal.allowed):
+            return None
+        if self.at_the_point(entry, estimate):
+            self.on_kinks.add(entry)
+        return _legal(legal, f"the sides of its outputs, each by itself, add up to {low:.6g} to {high:.6g}")
+
+    def _hidden(self, entry: Entry, step: float) -> float:
+        """Return what outputs that no step moves could hide: a last bit of 1e14 is worth more than most changes."""
+        differences = self.point.along_entry(entry)
+        differences.explore()
+        return differences.hidden_at(max(step, differences.ray.scale))
+
+    def _may_be_a_wave(self, entry: Entry, error: float) -> bool:
+        """Tell whether what was measured as noise is nearly all of f, and may be a wave too short for any spacing."""
+        differences = self.point.along_entry(entry)
+        differences.explore()
+        ray, reached = differences.ray, differences.reached
+        noise = differences.noise_at(1.0)
+        span = max(
+            float(np.abs(self.point.cotangent[reached]) @ np.abs(self.point.base[reached])),
+            ray.scale * differences.steepest,
+        )
+        return noise > _NEARLY_ALL * span and error * _SHORTEST * ray.spacing < noise
+
+    def _on_a_kink(self, entry: Entry) -> bool:
+        """Tell whether the outputs that an entry reaches are on some kink, by the two sides of a random direction."""
+        point = self.point
+        reached = point.along_entry(entry)
+        reached.explore()
+        direction = {
+            name: point.natural(name) * signed(point.rng, array.shape) for name, array in point.gradient.items()
+        }
+        ray = ProjectionRay(point.evaluator, direction)
+        differences = Differences(ray, point.base, np.where(reached.reached, point.cotangent, 0.0), point.noise)
+        return kink.judge(climb_down(differences)).kinked
+
+    def _drowns(self, entry: Entry, error: float, step: float) -> bool:
+        """Tell whether an error is less than noise makes of a difference at some step."""
+        differences = self.point.along_entry(entry)
+        differences.explore()
+        return error <= differences.noise_at(step) + differences.hidden_at(step)
+
+
+def _unclear(wrong: Comparison) -> Comparison:
+    return replace(wrong, verdict=Verdict.INCONCLUSIVE, reason=_MANY_KINKS)
+
+
+def _legal(result: Comparison, reason: str) -> Comparison:
+    return replace(result, verdict=Verdict.KINK, reason=reason, limit=2 * result.allowed)
