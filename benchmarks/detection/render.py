@@ -21,8 +21,8 @@ COLUMNS = (
     "hidden missed",
     "errors",
     "forwards",
-    "median",
-    "median of right",
+    "forwards, median",
+    "forwards, right",
     "seconds",
 )
 
@@ -34,8 +34,9 @@ IN_THE_README = (
     "right undecided",
     "wrong missed",
     "wrong undecided",
-    "median",
-    "median of right",
+    "errors",
+    "forwards, median",
+    "forwards, right",
     "seconds",
 )
 

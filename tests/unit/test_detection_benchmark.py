@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -261,3 +262,18 @@ def test_complex_inputs_are_said_not_to_run():
     (loop,) = gather({"numpy": "usual_loop"})[0]
     asked = ask(loop, problem)
     assert (asked.answer, asked.detail) == (Answer.NOT_RUN, "complex inputs")
+
+
+def test_readme_shows_this_table():
+    """Numbers are those of the last run; its columns and checkers are the benchmark's."""
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    section = readme.split("## How it compares")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    assert lines[:2] == render.table(found(), render.IN_THE_README)
+    cells = [
+        dict(zip(render.IN_THE_README, map(str.strip, line.strip("|").split("|")), strict=True)) for line in lines[2:]
+    ]
+    packages = ["gradcheck", "gradcheck", "torch", "torch", "jax", "jax", "autograd", "scipy", "usual"]
+    assert [cell["checker"].split()[0].strip(",") for cell in cells] == packages
+    for own in cells[:2]:
+        assert [own[column] for column in ("right accused", "accused at kinks", "wrong missed")] == ["0", "0", "0"]
