@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from gradcheck.adapters.inputs import Wrt, label_of
 from gradcheck.errors import ArgumentError
 from gradcheck.layer import Layer
-from gradcheck.options import Mode, Options, require_one_worker
+from gradcheck.options import Method, Mode, Options, require_one_worker
 from gradcheck.report import Report
 from gradcheck.run import run
 
@@ -31,6 +31,7 @@ def check_vjp(
     workers: Any = None,
     allow_kinks: bool = True,
     contract: bool = True,
+    method: Method = "central",
     reset: Callable[..., Any] | None = None,
 ) -> Report:
     """Check a function's hand-written backward pass against central differences.
@@ -71,6 +72,11 @@ def check_vjp(
     contract : bool
         Also check determinism, accumulation and stale caches. Number, shape and dtype of the gradients and mutation
         are always checked.
+    method : {"central", "complex-step"}
+        How single entries are differentiated. ``"complex-step"`` adds ``Im f(x + ih) / h``, exact to rounding where f
+        is analytic and computes with complex numbers, so that an `rtol` down to 1e-13 can be asked for. It is taken
+        where the central difference confirms it, never alone: where the imaginary part is lost on the way (``abs``,
+        ``max``, a cast to real) the central difference decides, and a note says so. Projections do not use it.
     reset : callable, optional
         ``reset()`` is called before each forward, to put back what f changes and gradcheck does not find itself: a
         counter, a generator made on the way. Generators that f holds, closes over or refers to by name need none (see
@@ -120,7 +126,7 @@ def check_vjp(
     from gradcheck.adapters.randomness import Randomness  # as above
     from gradcheck.transposes import with_transposes  # as above
 
-    options = Options(mode, rtol, seed, budget, allow_kinks, contract)
+    options = Options(mode, rtol, seed, budget, allow_kinks, contract, method)
     require_one_worker(workers)
     randomness = Randomness(f, vjp, jvp, reset=reset)
 
@@ -149,6 +155,7 @@ def check_jvp(
     workers: Any = None,
     allow_kinks: bool = True,
     contract: bool = True,
+    method: Method = "central",
     reset: Callable[..., Any] | None = None,
 ) -> Report:
     """Check a function's hand-written forward-mode derivative against central differences.
@@ -162,7 +169,7 @@ def check_jvp(
         `tangents` is a tuple with one array for each input (zeros for constants).
     vjp : callable, optional
         As in `check_vjp`. Then ``<J u, v> = <u, J^T v>`` is tested as well, to rounding, for a few random u and v.
-    *inputs, mode, rtol, wrt, names, seed, budget, workers, allow_kinks, contract, reset
+    *inputs, mode, rtol, wrt, names, seed, budget, workers, allow_kinks, contract, method, reset
         As in `check_vjp`. Every entry costs one call of `jvp` as well.
 
     Returns
@@ -187,7 +194,7 @@ def check_jvp(
     from gradcheck.adapters.randomness import Randomness  # as above
     from gradcheck.transposes import with_transposes  # as above
 
-    options = Options(mode, rtol, seed, budget, allow_kinks, contract)
+    options = Options(mode, rtol, seed, budget, allow_kinks, contract, method)
     require_one_worker(workers)
     randomness = Randomness(f, jvp, vjp, reset=reset)
 
@@ -218,6 +225,7 @@ def check_grad(
     workers: Any = None,
     allow_kinks: bool = True,
     contract: bool = True,
+    method: Method = "central",
     reset: Callable[..., Any] | None = None,
 ) -> Report:
     """Check the hand-written gradient of a scalar loss against central differences.
@@ -238,7 +246,7 @@ def check_grad(
         ``hvp(params, tangent)`` returns the Hessian times the tangent, both in the structure of `params`, as SciPy's
         ``hessp``. With ``order=2``: it is checked to be the derivative of `grad`, at the cost of another check whose
         forward is `grad`.
-    mode, rtol, wrt, names, seed, budget, workers, allow_kinks, contract, reset
+    mode, rtol, wrt, names, seed, budget, workers, allow_kinks, contract, method, reset
         As in `check_vjp`. Arrays are named by their path: ``"layer1.W"``, ``"layers[0].b"``; `names` is for a bare
         array only.
 
@@ -277,7 +285,7 @@ def check_grad(
     from gradcheck.adapters.randomness import Randomness  # as above
     from gradcheck.second_order import run_second_order  # as above
 
-    options = Options(mode, rtol, seed, budget, allow_kinks, contract)
+    options = Options(mode, rtol, seed, budget, allow_kinks, contract, method)
     require_one_worker(workers)
     if isinstance(order, bool) or order not in (1, 2):
         raise ArgumentError(f"order was {order!r}; expected 1 (the gradient) or 2 (around the point, and hvp, as well)")
@@ -314,6 +322,7 @@ def check_layer(
     workers: Any = None,
     allow_kinks: bool = True,
     contract: bool = True,
+    method: Method = "central",
     reset: Callable[..., Any] | None = None,
 ) -> Report:
     """Check an object with ``forward`` and ``backward``: the gradients of its inputs and of its parameters.
@@ -333,7 +342,7 @@ def check_layer(
         For `loss` and ``backward``.
     accumulates : bool
         The layer adds to its gradients with every backward, by design.
-    mode, rtol, wrt, names, seed, budget, workers, allow_kinks, contract, reset
+    mode, rtol, wrt, names, seed, budget, workers, allow_kinks, contract, method, reset
         As in `check_vjp`; `wrt` takes the names of parameters too (``"layer1.W"``, or ``"layer1"`` for all of its).
         ``reset(layer)`` gets the copy that is checked; ``reset()`` and the layer's own methods will do too. Generators
         that the layer holds, and whole numbers in attributes called ``seed``, need none.
@@ -385,7 +394,7 @@ def check_layer(
     from gradcheck.adapters.objects import adapt_object  # adapters load when used
     from gradcheck.adapters.randomness import Randomness  # as above
 
-    options = Options(mode, rtol, seed, budget, allow_kinks, contract)
+    options = Options(mode, rtol, seed, budget, allow_kinks, contract, method)
     require_one_worker(workers)
     randomness = Randomness(layer, loss, reset=reset, layer=layer)
 

@@ -140,7 +140,7 @@ class Judge:
             return self._settle(entry, differences, level)
         exact = self.complex_step.confirmed(entry, level) if self.complex_step else None
         if exact is not None:
-            return self._compare(entry, Settled(Estimate.smooth(*exact, level.step), 0.0))
+            return self._exactly(entry, Estimate.smooth(*exact, level.step))
         hidden = differences.hidden_at(level.step)
         scale = self.point.scale[entry[0]]
         if differences.unmoved and analytic == 0:
@@ -156,6 +156,13 @@ class Judge:
         if agree(analytic, level.central, level.noise + hidden, self.rtol):
             return _Doubt(entry, level, level.noise + hidden)
         return self._settle(entry, differences, level)
+
+    def _exactly(self, entry: Entry, estimate: Estimate) -> Comparison:
+        """Compare with a complex step, which neither noise nor large outputs can hide an error from."""
+        result = self._comparison(entry, estimate)
+        if result.error > result.allowed:
+            result = replace(result, allowed=result.allowed + self.point.rounding(entry))
+        return replace(result, verdict=Verdict.MISMATCH) if result.error > result.allowed else result
 
     def _settle(self, entry: Entry, differences: Differences, level: Level) -> Comparison:
         try:
