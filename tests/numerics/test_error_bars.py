@@ -116,15 +116,28 @@ def spoken(estimates):
                 yield name, point, truth, estimate
 
 
-def test_truth_lies_within_the_bar(estimates):
+def missed(estimates, *, shrink=1.0):
+    """Return the share of truths outside their bars, were these `shrink` times as wide, and those that are."""
     total, outside = 0, []
     for name, point, truth, estimate in spoken(estimates):
         total += 1
-        half = estimate.error_bar + 0.5 * (estimate.high - estimate.low)
+        half = shrink * estimate.error_bar + 0.5 * (estimate.high - estimate.low)
         if abs(truth - estimate.value) > half + 4 * EPS * abs(truth):  # the closed form rounds as well
             outside.append((name, point, truth, estimate.value, half))
     assert total >= 2000
-    assert len(outside) <= 0.001 * total, outside
+    return len(outside) / total, outside
+
+
+def test_truth_lies_within_the_bar(estimates):
+    share, outside = missed(estimates)
+    assert share <= 0.001, outside
+
+
+@pytest.mark.parametrize("shrink", [0.1, 0.01])
+def test_catches_bars_that_are_too_narrow(estimates, shrink):
+    """A planted fault: the same points, with bars shrunk, break the promise."""
+    share, _ = missed(estimates, shrink=shrink)
+    assert share > 0.001
 
 
 def test_engine_speaks_nearly_always(estimates):
@@ -133,14 +146,27 @@ def test_engine_speaks_nearly_always(estimates):
     assert len(silent) <= 0.01 * PAIRS * len(FUNCTIONS), silent
 
 
+def width(estimates, *, stretch=1.0):
+    """Return how many times wider than the true error a bar is, at the median."""
+    ratios = [
+        stretch * estimate.error_bar / max(abs(truth - estimate.value), 4 * EPS * abs(truth), 1e-300)
+        for _, _, truth, estimate in spoken(estimates)
+        if not estimate.kinked
+    ]
+    return np.median(ratios)
+
+
 def test_bars_are_no_wider_than_they_need_be(estimates):
-    bars, errors = [], []
-    for _, _, truth, estimate in spoken(estimates):
-        size = max(abs(truth), 1e-300)
-        bars.append(estimate.error_bar / size)
-        errors.append(abs(truth - estimate.value) / size)
+    bars = [estimate.error_bar / max(abs(truth), 1e-300) for _, _, truth, estimate in spoken(estimates)]
+    errors = [abs(truth - estimate.value) / max(abs(truth), 1e-300) for _, _, truth, estimate in spoken(estimates)]
     assert np.median(bars) <= 100 * np.median(errors)
     assert np.median(bars) < 1e-7
+    assert width(estimates) <= 100
+
+
+def test_catches_bars_that_are_too_wide(estimates):
+    """A planted fault: bars of a thousand times the width hold even better, and say nothing."""
+    assert width(estimates, stretch=1000) > 100
 
 
 @pytest.mark.parametrize(

@@ -206,13 +206,16 @@ ROWS = [
         "jumps by 2 pi between y = 0 and y < 0",
         expect="inconclusive",
     ),
-    Row(
-        "hypot-of-1e200",
-        np.hypot,
-        hypot_vjp,
-        (np.array([3e200, 3e-200]), np.array([4e200, 4e-200])),
-        "the squares overflow, hypot does not",
-        wrong={"legs-swapped": lambda g, a, b: hypot_vjp(g, a, b)[::-1]},
+    *(
+        Row(
+            f"hypot-of-{size:g}",
+            np.hypot,
+            hypot_vjp,
+            (np.array([3 * size]), np.array([-4 * size])),
+            "the squares overflow or vanish, hypot does not",
+            wrong={"legs-swapped": lambda g, a, b: hypot_vjp(g, a, b)[::-1]},
+        )
+        for size in (1e200, 1e-200)
     ),
     Row(
         "power-by-both",

@@ -1,0 +1,85 @@
+"""Is a float32 or float16 layer judged as one of float64 would be, and where not, is nobody accused?"""
+
+import numpy as np
+import pytest
+
+from gradcheck import Verdict, check_vjp
+from tests.numerics.table import ROWS
+from tests.numerics.table.row import gradients
+
+WIDE = [
+    row
+    for row in ROWS
+    if row.id
+    in (
+        "softmax",
+        "log-softmax",
+        "cross-entropy",
+        "batch-norm",
+        "norm",
+        "matmul",
+        "convolution",
+        "variance",
+        "two-outputs",
+    )
+]
+wide = pytest.mark.parametrize("row", [pytest.param(row, id=row.id) for row in WIDE])
+
+
+def lowered(arrays, dtype):
+    return tuple(array.astype(dtype) if array.dtype.kind == "f" else array for array in arrays)
+
+
+def insisting(f):
+    """Return f with its floating inputs and its output in float32: a layer that insists on it."""
+    return lambda *arrays: f(*lowered(map(np.asarray, arrays), np.float32)).astype(np.float32)
+
+
+def insisting_vjp(vjp):
+    def low(*arrays):
+        parts = [g.astype(np.float32) for g in gradients(vjp, *lowered(map(np.asarray, arrays), np.float32))]
+        return tuple(parts) if len(parts) > 1 else parts[0]
+
+    return low
+
+
+@wide
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_right_pullback_written_for_float64_passes_in_low_precision(row, dtype):
+    assert check_vjp(row.f, row.vjp, *lowered(row.inputs, dtype)).ok
+
+
+@wide
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_wrong_pullback_is_caught_in_low_precision(row, dtype):
+    for twin in row.wrong.values():
+        report = check_vjp(row.f, twin, *lowered(row.inputs, dtype))
+        assert report.verdict is Verdict.MISMATCH, str(report)
+
+
+@wide
+def test_layer_that_insists_on_float32_is_judged_all_the_same(row):
+    """Differences in float32 are all there is then: less is seen, and nobody is accused for it."""
+    point = lowered(row.inputs, np.float32)
+    right = check_vjp(insisting(row.f), insisting_vjp(row.vjp), *point)
+    assert right.verdict in (Verdict.MATCH, Verdict.INCONCLUSIVE), str(right)
+    for twin in row.wrong.values():
+        assert not check_vjp(insisting(row.f), insisting_vjp(twin), *point).ok
+
+
+def test_backward_that_is_right_only_in_float64_is_caught():
+    """A cancellation that float64 hides: (1 + x**2) - 1 is 0 in float32 where x is 1e-4."""
+    x = np.array([1e-4, 2e-4, -1e-4], np.float32)
+    assert check_vjp(lambda x: x**3, lambda g, x: g * 3 * x**2, x).verdict is Verdict.MATCH
+    report = check_vjp(lambda x: x**3, lambda g, x: g * 3 * ((1 + x**2) - 1), x)
+    assert report.verdict is Verdict.MISMATCH, str(report)
+    assert "right in float64, wrong in float32" in str(report)
+
+
+@pytest.mark.parametrize("factor", [1.01, -1.0, 0.0])
+def test_one_wrong_entry_of_a_float32_backward_is_caught(factor):
+    x = np.linspace(-2, 2, 12, dtype=np.float32)
+    weights = np.ones(12, np.float32)
+    weights[7] = factor
+    report = check_vjp(np.tanh, lambda g, x: g * (1 - np.tanh(x) ** 2) * weights, x)
+    assert [c.index for c in report.comparisons if c.verdict is Verdict.MISMATCH] == [(7,)]
