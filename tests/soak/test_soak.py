@@ -60,6 +60,12 @@ def test_a_seed_is_one_case():
     assert all(a.tobytes() == b.tobytes() for a, b in zip(one.inputs, other.inputs, strict=True))
 
 
+def test_every_layer_can_be_drawn():
+    for name, layer in ZOO.items():
+        drawn = [draw(seed, {name: layer}) for seed in range(3)]
+        assert all(case.network.layers[0] is layer for case in drawn)
+
+
 # ---------------------------------------------------------------------- the soak's own planted faults
 
 
