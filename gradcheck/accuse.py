@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from gradcheck import kink
 from gradcheck.convex import bends_one_way
 from gradcheck.difference import Differences, Estimate, climb_down
+from gradcheck.layer import Array
 from gradcheck.nearby import Slopes, attained_nearby, slopes_nearby, steady_nearby
 from gradcheck.point import Entry, Point
 from gradcheck.probe import ProjectionRay, default_step, signed
@@ -21,13 +23,17 @@ _CLOSE = 1e-5  # a kink that is seen over no shorter steps may lie beside the po
 _BEYOND = 10.0  # steps so many times longer than the entries themselves see f from afar
 _WITHIN = 1e-2  # steps so much smaller than the entries see no structure on their scale
 _FAR_OUTSIDE = 0.1  # of the jump of the slopes, outside everything seen nearby
+_ENOUGH = 32  # entries of an array that are wrong nearby too: the rest is not looked at there
+_FINER = 2.0**-4
 _NEARLY_ALL = 0.05
+_SOME = 16.0  # last bits of the largest input or output
 _SHORTEST = 64.0  # last bits of the entry
 _SUM_OF_SIDES = 1e-6
 _TOO_WIDE = "noise hides the difference over steps as small as the entry itself; longer ones see f from too far away"
 _HIDDEN = (
     "outputs too large to show so small a change may hide the difference: give them on their own, or at smaller values"
 )
+_STILL = "f stands still here, and the change that the analytic value predicts is below the last bits of f's inputs"
 _WAVE = "f changes by most of its size over the shortest steps: a wave that none can follow, or noise"
 _MANY_KINKS = "several kinks meet at or near the point, and the slopes seen do not decide; move the point off them"
 _HIDDEN_KINKS = (
@@ -56,7 +62,8 @@ class Accuser:
         self.point = point
         self.rtol = rtol
         self.on_kinks: set[Entry] = set()
-        self._wrong_nearby: set[str] = set()
+        self._wrong_nearby: Counter[str] = Counter()
+        self._mixes_nothing = sum(array.size for array in point.gradient.values()) <= point.base.size
 
     def accuse(self, entry: Entry, result: Comparison, estimate: Estimate) -> Comparison:
         """Call an entry wrong, unless only a kink makes it look so.
@@ -89,15 +96,17 @@ class Accuser:
             return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_TOO_WIDE)
         if result.error <= self._hidden(entry, estimate.step):
             return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_HIDDEN)
+        if result.numerical == 0 and self._rounds_away(entry, result.error, estimate.step):
+            return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_STILL)
         if self._may_be_a_wave(entry, result.error):
             return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_WAVE)
         reason = "outside the one-sided slopes of a kink" if estimate.kinked else ""
         wrong = replace(result, verdict=Verdict.MISMATCH, reason=reason)
-        if name in self._wrong_nearby:
+        if self._wrong_nearby[name] >= _ENOUGH and not estimate.kinked:
             return wrong
         slopes = slopes_nearby(self.point, entry, max(estimate.high - estimate.low, result.error))
         if slopes.wrong:
-            self._wrong_nearby.add(name)
+            self._wrong_nearby[name] += 1
             return wrong
         if estimate.kinked:
             return self._beyond_both_sides(entry, wrong, estimate, slopes)
@@ -116,9 +125,11 @@ class Accuser:
         if slopes.values:
             low, high = min(slopes.values), max(slopes.values)
             bends = _BENDS * max(abs(wrong.analytic), abs(wrong.numerical))
-            if high - low > _SAME * wrong.error and wrong.error > bends:
+            if high - low > _SAME * wrong.error and wrong.error > bends and not self._bends(entry, wrong, high - low):
                 return self._hull(wrong, estimate, low, high) or _unclear(wrong)
-        return _unclear(wrong) if self._on_a_kink(entry) else wrong
+        if not self._on_a_kink(entry):
+            return wrong
+        return _piece(wrong, estimate) if attained_nearby(self.point, entry, wrong.error) else _unclear(wrong)
 
     def _beyond_both_sides(self, entry: Entry, wrong: Comparison, estimate: Estimate, slopes: Slopes) -> Comparison:
         """Judge an entry outside the two slopes of a kink, with a backward that is right all around."""
@@ -129,19 +140,24 @@ class Accuser:
         if legal := self._hull(wrong, estimate, low, high):
             return legal
         if attained_nearby(self.point, entry, max(jump, high - low)):
-            bar = wrong.error + estimate.error_bar
-            reason = f"several kinks meet; {wrong.analytic:.6g} is the slope of a piece nearby"
-            return _legal(replace(wrong, error_bar=bar, allowed=bar), reason)
+            return _piece(wrong, estimate)
         if wrong.analytic == 0 or agree(wrong.analytic, estimate.low + estimate.high, 0.0, _SUM_OF_SIDES):
             return replace(wrong, verdict=Verdict.INCONCLUSIVE, reason=_HIDDEN_KINKS)
         if not self.at_the_point(entry, estimate):
             return _unclear(wrong)
         if slopes.are_among(estimate.low, estimate.high):
             outside = max(estimate.low - wrong.analytic, wrong.analytic - estimate.high)
+            # one kink, at the point: its two slopes are all there is, where f mixes no kinks of opposite sense
+            alone = (entry,) if self._mixes_nothing else ()
             if not steady_nearby(self.point, entry, estimate.closest, 0.1 * outside):
-                return wrong  # one kink, at the point: its two slopes are all there is
+                return wrong if bends_one_way(self.point, alone, jump) else _unclear(wrong)
         outside = max(low - wrong.analytic, wrong.analytic - high)
         return wrong if outside > _FAR_OUTSIDE * jump and bends_one_way(self.point, (), jump) else _unclear(wrong)
+
+    def _bends(self, entry: Entry, wrong: Comparison, spread: float) -> bool:
+        """Tell whether slopes nearby differ because f bends: then they differ less, the nearer one looks."""
+        nearer = slopes_nearby(self.point, entry, wrong.error, nearer=_FINER).values
+        return bool(nearer) and max(nearer) - min(nearer) < 0.5 * spread
 
     def _hull(self, wrong: Comparison, estimate: Estimate, low: float, high: float) -> Comparison | None:
         """Accept an entry that lies between the slopes nearby."""
@@ -172,6 +188,15 @@ class Accuser:
         differences.explore()
         return differences.hidden_at(max(step, differences.ray.scale))
 
+    def _rounds_away(self, entry: Entry, error: float, step: float) -> bool:
+        """Tell whether a change too small for the last bits of f's own inputs could be lost where f stands still."""
+        point = self.point
+        largest = max(float(np.max(np.abs(array), initial=0.0)) for array in (point.base, *self._inputs()))
+        return error * max(step, point.reach(entry)) < _SOME * point.last_bit * largest
+
+    def _inputs(self) -> list[Array]:
+        return [self.point.evaluator.point[name] for name in self.point.gradient]
+
     def _may_be_a_wave(self, entry: Entry, error: float) -> bool:
         """Tell whether what was measured as noise is nearly all of f, and may be a wave too short for any spacing."""
         differences = self.point.along_entry(entry)
@@ -201,6 +226,12 @@ class Accuser:
         differences = self.point.along_entry(entry)
         differences.explore()
         return error <= differences.noise_at(step) + differences.hidden_at(step)
+
+
+def _piece(wrong: Comparison, estimate: Estimate) -> Comparison:
+    bar = wrong.error + estimate.error_bar
+    reason = f"several kinks meet; {wrong.analytic:.6g} is the slope of a piece nearby"
+    return _legal(replace(wrong, error_bar=bar, allowed=bar), reason)
 
 
 def _unclear(wrong: Comparison) -> Comparison:

@@ -114,7 +114,7 @@ def _together(point: Point, group: list[Entry], signs: tuple[float, ...], jump: 
     direction: Named = {}
     for (name, index), sign in zip(group, signs, strict=True):
         direction.setdefault(name, np.zeros(point.gradient[name].shape))[index] = sign
-    scale = max(point.reach(entry) for entry in group)
+    scale = min(float(point.natural(name)[index]) for name, index in group)
     analytic = point.directional(direction)
     level = point.along(direction)[0].level(_STEP * scale)
     low, high = point.along(direction)[0].sides(_STEP * scale)  # outputs take their sides each for itself

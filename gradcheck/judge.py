@@ -150,10 +150,9 @@ class Judge:
                 return _Doubt(entry, level, level.noise + hidden)  # by luck, as far as can be told
             material = not meaningful(analytic, analytic, hidden, scale, self.rtol)
             if _looks_smooth(differences, level) and not (material and differences.explore()):
-                known_to = level.noise + hidden
-                return self._compare(entry, Settled(Estimate.smooth(level.central, known_to, level.step), 0.0))
+                return self._compare(entry, Settled(Estimate.smooth(level.central, level.noise, level.step), 0.0))
             return self._settle(entry, differences, level)
-        if agree(analytic, level.central, level.noise + hidden, self.rtol):
+        if agree(analytic, level.central, level.noise, self.rtol):
             return _Doubt(entry, level, level.noise + hidden)
         return self._settle(entry, differences, level)
 

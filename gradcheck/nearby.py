@@ -51,7 +51,7 @@ class Slopes:
         return all(min(abs(value - low), abs(value - high)) <= near for value in self.values)
 
 
-def slopes_nearby(point: Point, entry: Entry, gap: float) -> Slopes:
+def slopes_nearby(point: Point, entry: Entry, gap: float, *, nearer: float = 1.0) -> Slopes:
     """Compare analytic and numerical derivative of one entry at smooth points beside the one where they disagree.
 
     Parameters
@@ -63,6 +63,8 @@ def slopes_nearby(point: Point, entry: Entry, gap: float) -> Slopes:
     gap : float
         What has to be told apart, the disagreement or the jump of the slopes: points where the slope is not known to a
         tenth of that, for noise or another kink, are left out.
+    nearer : float
+        How far the points lie off, as a part of the usual distance.
     """
     name, index = entry
     values: list[float] = []
@@ -70,7 +72,7 @@ def slopes_nearby(point: Point, entry: Entry, gap: float) -> Slopes:
     base = point.base
     size = float(point.natural(name)[index])  # of the point itself: a zero moved by 1e-9 is no entry of size 1e-9
     try:
-        for shift, generic in _shifts(point, saved):
+        for shift, generic in _shifts(point, saved, nearer):
             for key, array in saved.items():
                 point.evaluator.point[key][...] = array + shift[key] if key in shift else array
             with np.errstate(all="ignore"):
@@ -78,7 +80,7 @@ def slopes_nearby(point: Point, entry: Entry, gap: float) -> Slopes:
             point.base = point.evaluator.outputs("all inputs moved off a kink")
             analytic = float(gradient[name][index])
             for steps in (_BELOW, _ABOVE):
-                numerical, doubt = _slope(point, entry, size, steps, _UNKNOWN * gap)
+                numerical, doubt = _slope(point, entry, nearer * size, steps, _UNKNOWN * gap)
                 if doubt > _UNKNOWN * gap:
                     continue  # steps below the shift drown in noise: longer ones do not, where nothing else is near
                 if abs(analytic - numerical) <= _SLACK * gap + 2 * doubt:
@@ -186,13 +188,13 @@ def steady_nearby(point: Point, entry: Entry, distance: float, tolerance: float)
     return False
 
 
-def _shifts(point: Point, at: Named) -> Iterator[tuple[Named, bool]]:
+def _shifts(point: Point, at: Named, nearer: float) -> Iterator[tuple[Named, bool]]:
     """Yield small movements off the point, and whether they are generic: everything at random, so that nothing is tied.
 
     In the others one primal goes up or down as a whole, by far more than the rest: that reaches legal values which
     random movements rarely do (a bias that is lowered switches a whole layer off), but leaves other kinks near.
     """
-    floats = {name: _SHIFT * point.natural(name) for name in point.gradient}  # constants stay where they are
+    floats = {name: nearer * _SHIFT * point.natural(name) for name in point.gradient}  # constants stay where they are
     mains: list[tuple[str, float]] = [("", 0.0)] * _CORNERS
     mains += [(name, sign) for name in floats for sign in (1.0, -1.0)]
     for main, sign in mains:

@@ -17,7 +17,8 @@ POINTS = 7
 ORDERS = (4, 5, 6)
 _RESOLVED = 5  # of the 6 consecutive differences, so many must be non-zero
 _REGULAR = 0.02  # how far from whole multiples of its lowest step a staircase may be
-_EVEN = 0.15  # of a step: what climbs so evenly after having stood still jumps over many treads at once
+_LEVEL = 1e-3  # of a step: what varies less is smooth
+_EVEN = 0.25  # of a step: what climbs so evenly after having stood still jumps over many treads at once
 _COARSEST = 2.0**-7  # beside the values: a grid coarser than any number format's is a staircase that f means to be
 _DISTINCT = 3  # so many different values do not share empty low bits by accident
 _FAR = (2.0**-9, -(2.0**-9), 2.0**-5, -(2.0**-5), 0.125, -0.125, 0.25, -0.25, 0.5, -0.5)
@@ -106,7 +107,7 @@ def measure(
             first = np.diff(table, axis=0)
             moved = (first != 0).sum(axis=0)
             noise = _length(_by_order(table)) / math.sqrt(len(ORDERS))
-            climbs = (moved == POINTS - 1) & (noise <= _EVEN * np.median(np.abs(first), axis=0))
+            climbs = (moved == POINTS - 1) & _uneven(first) & (noise <= _EVEN * np.median(np.abs(first), axis=0))
             rounded = (_staircase(first) | climbs) & (noise <= _COARSEST * np.abs(table).max(axis=0))
             noise = np.where(still & ~rounded, 0.0, noise)
         still = inside & (moved == 0)
@@ -182,6 +183,12 @@ def _staircase(first: Vector) -> Any:
     multiples = size / np.where(np.isfinite(height), height, 1.0)
     regular = (np.abs(multiples - np.round(multiples)) < _REGULAR).all(axis=0)
     return regular & ((size > 0).sum(axis=0) >= _DISTINCT)
+
+
+def _uneven(first: Vector) -> Any:
+    """Tell which consecutive differences vary beyond the first: where only that is off there is a kink, no noise."""
+    beyond = np.abs(first[1:])
+    return np.ptp(beyond, axis=0) > _LEVEL * np.median(beyond, axis=0)
 
 
 def _grid(values: Vector) -> Vector:

@@ -82,7 +82,7 @@ class ProjectionRay:
         self.magnitude = 0.0
         self.scale = 1.0
         self.spacing = max(
-            (float(np.finfo(array.dtype).eps * np.max(np.abs(array), initial=0.0)) for array in self._base.values()),
+            (float(np.max(np.spacing(np.abs(array)), initial=0.0)) for array in self._base.values()),
             default=0.0,
         )
 
