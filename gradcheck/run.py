@@ -227,6 +227,7 @@ def _compare(
             tallies,
             options.rtol,
             _largest_share(evaluator, first.outputs, cotangents),
+            allow_kinks=options.allow_kinks,
         )
     except BudgetSpent:
         notes.append(f"the budget ran out before the {coarsest(layer)} backward was compared")
