@@ -26,6 +26,7 @@ _FAR_OUTSIDE = 0.1  # of the jump of the slopes, outside everything seen nearby
 _ENOUGH = 32  # entries of an array that are wrong nearby too: the rest is not looked at there
 _FINER = 2.0**-4
 _NEARLY_ALL = 0.05
+_UNDERFLOWS = 1e-200
 _SOME = 16.0  # last bits of the largest input or output
 _SHORTEST = 64.0  # last bits of the entry
 _SUM_OF_SIDES = 1e-6
@@ -33,6 +34,7 @@ _TOO_WIDE = "noise hides the difference over steps as small as the entry itself;
 _HIDDEN = (
     "outputs too large to show so small a change may hide the difference: give them on their own, or at smaller values"
 )
+_TOO_SMALL = "so small that products of two such numbers underflow"
 _STILL = "f stands still here, and the change that the analytic value predicts is below the last bits of f's inputs"
 _WAVE = "f changes by most of its size over the shortest steps: a wave that none can follow, or noise"
 _MANY_KINKS = "several kinks meet at or near the point, and the slopes seen do not decide; move the point off them"
@@ -96,6 +98,8 @@ class Accuser:
             return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_TOO_WIDE)
         if result.error <= self._hidden(entry, estimate.step):
             return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_HIDDEN)
+        if max(abs(result.analytic), abs(result.numerical)) < _UNDERFLOWS:
+            return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_TOO_SMALL)
         if result.numerical == 0 and self._rounds_away(entry, result.error, estimate.step):
             return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_STILL)
         if self._may_be_a_wave(entry, result.error):

@@ -13,7 +13,7 @@ from gradcheck.probe import signed
 
 _REACH = 2.0**-17  # how far around the point f is looked at, in units of its entries: kinks show, curvature does not
 _ALONE = 64  # so many entries are moved one by one, so that a few kinks that bend the other way do not drown
-_PAIRS = 64  # and so many times some of them together
+_PAIRS = 192  # and so many times some of them together
 _DECADES = 2.0  # over which movements are spread, so that now this kink lies between and now that
 _FLAT = 1e-3  # of the jump of the slopes: so much a pair may bend the other way, for curvature
 _BENDING = 0.25  # this part of the pairs has to bend at all

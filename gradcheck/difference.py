@@ -113,6 +113,13 @@ class Differences:
         """Bar on the derivative that the outputs which did not react so far could hide below their noise."""
         return CONFIDENCE / step * _length(self._deviation[~self.reached])
 
+    def changes(self, step: float, other: float) -> bool:
+        """Tell whether f differs at all between two steps, on either side."""
+        return any(
+            not np.array_equal(self.ray.at(side * step)[0], self.ray.at(side * other)[0], equal_nan=True)
+            for side in (1.0, -1.0)
+        )
+
     def level(self, step: float) -> Level:
         """Evaluate both sides.
 

@@ -35,6 +35,7 @@ from gradcheck.summarise import summarise
 from gradcheck.tolerance import default_rtol
 
 _LOOKED_INTO = 16  # entries of a misshapen gradient that are compared, to say more about it
+_SMALL = 64  # primals of so few entries are judged entry by entry beside a kink, in fast mode too
 FULL_UP_TO = 10_000
 """``mode="auto"`` probes every entry of primals with at most so many entries in all, and projects larger ones."""
 
@@ -340,6 +341,10 @@ def _tallies(
     judge = Judge(point, rtol, options.allow_kinks, complex_step)
     shuffled = options.budget is not None
     tallies = {name: fast(judge, name) if mode == "fast" else judge.full(name, shuffled=shuffled) for name in layer.wrt}
+    if mode == "fast" and judge.on_kinks:
+        for name, tally in tallies.items():  # what shares a kink with an entry found there is legal or not with it
+            if layer.primals[name].size <= _SMALL and any(c.index is None for c in tally.comparisons):
+                tallies[name] = judge.full(name)
     if complex_step:
         notes.append(complex_step.note())
     return _jointly(judge, tallies)

@@ -16,6 +16,11 @@ _PLATEAU = 0.1  # the bar of a plateau at wide steps, beside its slope
 _FAR = 1e-2  # slopes over steps of at least this part of the scale tell how steep f is
 _INSIDE = 4.0  # last bits of f's range that rounding inside it may cost
 _WAVE = 0.1
+_HEIGHTS = 2.0  # of a tread: what it hides at most
+_NEAR_EDGE = 30.0
+_FAR_AWAY = 64.0
+_BISECTIONS = 24
+_BEYOND_EDGE = 2.0**-12  # of the distance to an edge
 _CLEARLY = 10.0  # so many times its noise a difference must be off
 _STEADY = 0.1  # of an error: so little the quotient may change with the step
 _TREAD = 0.1  # a jump of rounding inside f that moves the quotient by this part of an error may hide the rest of it
@@ -95,7 +100,12 @@ def settle(point: Point, entry: Entry, differences: Differences, level: Level, r
         gap = abs(analytic - estimate.value)
         height = kink.nearby_jump(levels, estimate, gap, differences.level)
         coarser = [each.central for each in levels if each.step > estimate.step and math.isfinite(each.central)]
-        if height and estimate.value == 0 and kink.beside(levels) is None and min(coarser) <= analytic <= max(coarser):
+        if estimate.value == 0 and _between_treads(analytic, differences, levels):
+            reason = "f climbs in treads here, and the point lies on one: what it does in between is rounded away"
+            estimate = replace(estimate, error_bar=math.inf, reason=reason)
+        elif (
+            height and estimate.value == 0 and kink.beside(levels) is None and min(coarser) <= analytic <= max(coarser)
+        ):
             reason = f"f is a staircase here: flat at the point, with a step of height {height:.2g} nearby"
             estimate = replace(estimate, error_bar=math.inf, reason=reason)
         elif 0 < (tread := kink.nearby_jump(levels, estimate, _TREAD * gap, differences.level)) <= inside:
@@ -113,6 +123,33 @@ def settle(point: Point, entry: Entry, differences: Differences, level: Level, r
         )
         estimate = replace(estimate, error_bar=math.inf, reason=reason)
     return Settled(estimate, steepest)
+
+
+def _between_treads(analytic: float, differences: Differences, levels: list[Level]) -> bool:
+    """Tell whether f, where it first moves, stands still again at once: a tread, and not the slope beyond a kink.
+
+    The tread must be high enough to hide what the analytic value predicts, and lead where it points.
+    """
+    moving = [level.step for level in levels if level.central != 0 or level.jump != 0]
+    if not moving and differences.changes(0.0, _FAR_AWAY * differences.ray.scale):
+        moving = [_FAR_AWAY * differences.ray.scale]
+    still = [level.step for level in levels if level.central == 0 == level.jump and level.step < min(moving, default=0)]
+    if not still:
+        return False
+    least, most = max(still), min(moving)
+    for _ in range(_BISECTIONS):
+        middle = math.sqrt(least * most)
+        if differences.changes(0.0, middle):
+            most = middle
+        else:
+            least = middle
+    beyond = differences.level(most * (1 + _BEYOND_EDGE))
+    height = max(abs(beyond.forward), abs(beyond.backward)) * beyond.step
+    near = [level for level in levels if most <= level.step <= _NEAR_EDGE * most]
+    sides = [side for level in (*near, beyond) for side in (level.forward, level.backward)]
+    toward = min(sides) < 0 if analytic < 0 else max(sides) > 0
+    hidden = abs(analytic) * least <= _HEIGHTS * height and toward
+    return hidden and not differences.changes(most * (1 + _BEYOND_EDGE), most * (1 + 4 * _BEYOND_EDGE))
 
 
 def _told_apart(analytic: float, differences: Differences, level: Level, estimate: Estimate) -> bool:
