@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
+from gradcheck import kink
 from gradcheck.difference import Level
 from gradcheck.evaluate import BudgetSpent
 from gradcheck.parts import eps_of
@@ -14,7 +16,8 @@ from gradcheck.tolerance import agree
 
 _STEP = 1e-30  # its square vanishes beside anything
 _OTHERS = (3e-30, 7e-31)  # steps that round otherwise
-_CONFIRMED = 1e-3  # to so much the central difference has to agree; it bends, the complex step does not
+_BENT = 0.2  # of the change from one difference to a finer one: so far off the limit of both may be
+_CONFIRMED = 1e-8  # part of the value that it may be off besides
 _TOLD = 0.1  # and it has to be known this well itself
 _LAST_BITS = 16.0
 
@@ -53,7 +56,7 @@ class ComplexStep:
         kinds = {array.dtype.kind for array in evaluator.given.values()}
         self.refusal = "" if evaluator.real_outputs and "c" not in kinds else "inputs or outputs are complex already"
 
-    def confirmed(self, entry: Entry, level: Level) -> tuple[float, float] | None:
+    def confirmed(self, entry: Entry, level: Level, look: Callable[[float], Level]) -> tuple[float, float] | None:
         """Return an entry's derivative and its error bar; None where the central difference does not confirm it.
 
         Parameters
@@ -62,6 +65,8 @@ class ComplexStep:
             The entry.
         level : Level
             A central difference along it.
+        look : callable
+            ``look(step)`` takes another: what the two extrapolate to is what the complex step has to agree with.
         """
         found = self._slope(entry, _STEP)
         if found is None:
@@ -72,8 +77,11 @@ class ComplexStep:
             return None  # a derivative of zero and a lost imaginary part look alike
         if level.noise > _TOLD * abs(value):
             return None  # the difference drowns: nothing to confirm it by
-        smooth = abs(level.jump) <= abs(level.central) + level.jump_noise
-        if not (agree(value, level.central, level.noise, _CONFIRMED) and smooth):
+        finer = look(level.step / 4)
+        bends = abs(level.central - finer.central)
+        limit = (16 * finer.central - level.central) / 15
+        persists = kink.persists(level, finer)
+        if persists or not abs(value - limit) <= _BENT * bends + 2 * finer.noise + _CONFIRMED * abs(value):
             self.dropped += 1
             return None
         self.taken += 1
@@ -92,8 +100,8 @@ class ComplexStep:
         if not self.dropped:
             return said
         return (
-            f"{said}; at {self.dropped:,} the imaginary part is lost on the way (abs, max, a cast), so that central "
-            "differences decide there"
+            f"{said}; at {self.dropped:,} central differences contradict it and decide (the imaginary part is lost on"
+            " the way, by abs, max or a cast, or the point is a kink)"
         )
 
     def _slope(self, entry: Entry, step: float) -> tuple[float, float] | None:

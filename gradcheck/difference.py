@@ -100,7 +100,8 @@ class Differences:
         for step in _WIDE_STEPS:
             moved, taken = self.ray.at(step * self.ray.scale)
             with np.errstate(invalid="ignore", over="ignore"):
-                change = np.nan_to_num(moved - self._base)
+                change = moved - self._base
+                change = np.where(np.isfinite(change), change, 0.0)  # beyond the domain there are no slopes
                 self.steepest = max(self.steepest, abs(float(self._cotangent @ change) / taken))
             self.reached |= change != 0
         return int(self.reached.sum()) > before

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from itertools import combinations
 
 import numpy as np
 
@@ -15,18 +14,20 @@ from gradcheck.layer import Named
 from gradcheck.point import Entry, Point
 from gradcheck.probe import signed
 from gradcheck.report import Comparison, Verdict
+from gradcheck.ties import Ties
 
 _STEP = 2.0**-17
 _NEARBY = 2.0**-20  # how far off the tie f is looked at; steps are far smaller
 _POINTS = 16
-_EXAMINED = 64  # so many entries on kinks are looked at together
-_PAIRS = 128
+_EXAMINED = 1024  # so many entries on kinks are looked at together
 _SMOOTH = 1e-3  # slopes that agree to this part of themselves are those of a smooth function at these steps
 _WRONG = 1e-2
 _OUTSIDE = 0.1  # of the jump along a direction: so far outside the slopes of its two sides
 
 
-def judge_jointly(point: Point, on_kinks: Collection[Entry], comparisons: Sequence[Comparison]) -> list[Comparison]:
+def judge_jointly(
+    point: Point, on_kinks: Collection[Entry], comparisons: Sequence[Comparison]
+) -> tuple[list[Comparison], int]:
     """Judge entries on kinks along directions that move several of them together.
 
     At a tie of ``maximum(a, b)``, "both get everything" and "neither gets anything" lie inside each entry's own
@@ -47,15 +48,18 @@ def judge_jointly(point: Point, on_kinks: Collection[Entry], comparisons: Sequen
     -------
     list of Comparison
         The same, with those entries accused that are illegal together.
+    int
+        How many entries on kinks were too many to be moved together with the others.
     """
     kinks: dict[Entry, Comparison] = {
         (c.name, c.index): c for c in comparisons if c.verdict is Verdict.KINK and c.index is not None
     }
-    entries = [entry for entry in kinks if entry in on_kinks][:_EXAMINED]
+    entries = [entry for entry in kinks if entry in on_kinks]
     if len(entries) < 2:
-        return list(comparisons)
+        return list(comparisons), 0
     accused: dict[Entry, str] = {}
-    for group in _groups(point, entries):
+    ties = Ties(point, entries[:_EXAMINED], [_claimed(point, kinks[entry]) for entry in entries[:_EXAMINED]])
+    for group in ties.groups():
         if any(entry in accused for entry in group):
             continue
         jump = max(2 * kinks[entry].error_bar for entry in group)
@@ -69,34 +73,19 @@ def judge_jointly(point: Point, on_kinks: Collection[Entry], comparisons: Sequen
             how = "together" if len(set(signs)) == 1 else "against each other"
             accused |= dict.fromkeys(group, f"a tie: moved {how}, {listed} {found}")
             break
-    return [
+    judged = [
         replace(c, verdict=Verdict.MISMATCH, reason=accused[c.name, c.index])
         if c.index is not None and (c.name, c.index) in accused
         else c
         for c in comparisons
     ]
+    return judged, ties.left_out + max(len(entries) - _EXAMINED, 0)
 
 
-def _groups(point: Point, entries: list[Entry]) -> Iterator[list[Entry]]:
-    """Yield sets of entries that may be tied: pairs that reach the same output, all that do, and all of them."""
-    reached = [_reached(point, entry) for entry in entries]
-    pairs = [(i, j) for i, j in combinations(range(len(entries)), 2) if bool(np.any(reached[i] & reached[j]))]
-    for i, j in pairs[:_PAIRS]:
-        yield [entries[i], entries[j]]
-    if len(entries) > 2:
-        seen: set[int] = set()
-        for i in range(len(entries)):
-            cluster = [j for j in range(len(entries)) if bool(np.any(reached[i] & reached[j]))]
-            if i not in seen and len(cluster) > 2:
-                yield [entries[j] for j in cluster]
-            seen.update(cluster)
-        yield entries
-
-
-def _reached(point: Point, entry: Entry) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    differences = point.along_entry(entry)
-    differences.level(_STEP * differences.ray.scale)
-    return differences.reached
+def _claimed(point: Point, found: Comparison) -> float:
+    """Return the sign of what an entry claims; of the middle of its own slopes where it claims nothing."""
+    analytic = point.analytic((found.name, found.index or ()))
+    return math.copysign(1.0, analytic or found.numerical or 1.0)
 
 
 def _signs(point: Point, group: list[Entry], kinks: dict[Entry, Comparison]) -> Iterator[tuple[float, ...]]:
@@ -105,7 +94,7 @@ def _signs(point: Point, group: list[Entry], kinks: dict[Entry, Comparison]) -> 
     An entry that claims nothing is moved the way in which its own slopes lie.
     """
     alike = (1.0,) * len(group)
-    claimed = tuple(math.copysign(1.0, point.analytic(entry) or kinks[entry].numerical or 1.0) for entry in group)
+    claimed = tuple(_claimed(point, kinks[entry]) for entry in group)
     yield from dict.fromkeys((claimed, alike))
 
 

@@ -138,7 +138,7 @@ class Judge:
         level = differences.level(default_step(self.point.eps(entry[0]), differences.ray.scale))
         if not (math.isfinite(level.central) and math.isfinite(analytic)):
             return self._settle(entry, differences, level)
-        exact = self.complex_step.confirmed(entry, level) if self.complex_step else None
+        exact = self.complex_step.confirmed(entry, level, differences.level) if self.complex_step else None
         if exact is not None:
             return self._exactly(entry, Estimate.smooth(*exact, level.step))
         hidden = differences.hidden_at(level.step)

@@ -347,16 +347,18 @@ def _tallies(
                 tallies[name] = judge.full(name)
     if complex_step:
         notes.append(complex_step.note())
-    return _jointly(judge, tallies)
+    return _jointly(judge, tallies, notes)
 
 
-def _jointly(judge: Judge, tallies: dict[str, Tally]) -> dict[str, Tally]:
-    """Judge the entries on kinks of all primals together."""
+def _jointly(judge: Judge, tallies: dict[str, Tally], notes: list[str]) -> dict[str, Tally]:
+    """Judge the entries on kinks of all primals together; adds to the notes."""
     everything = [c for tally in tallies.values() for c in tally.comparisons]
     try:
-        judged = judge_jointly(judge.point, judge.on_kinks, everything)
+        judged, left_out = judge_jointly(judge.point, judge.on_kinks, everything)
     except BudgetSpent:
         return tallies
+    if left_out:
+        notes.append(f"{left_out:,} entries on kinks are too many to move together: each is legal by itself only")
     for name, tally in tallies.items():
         tally.comparisons = [c for c in judged if c.name == name]
     return tallies

@@ -34,6 +34,7 @@ ORDER = [
     "nearby",
     "convex",
     "settle",
+    "ties",
     "joint",
     "accuse",
     "judge",

@@ -142,3 +142,40 @@ def test_kink_of_another_output_does_not_hide_a_wrong_entry():
 
     for seed in range(4):
         assert check_vjp(lambda x: x.max(axis=1), vjp, x, seed=seed).verdict is Verdict.MISMATCH
+
+
+@pytest.mark.parametrize("n", [3, 40, 100])
+def test_ties_are_found_among_many(n):
+    """Everything is tied with one other entry: of 2 n entries on kinks n pairs have to be found."""
+    a = np.zeros(n)
+    both = check_vjp(np.maximum, lambda g, a, b: (g * (a >= b), g * (b >= a)), a, a.copy())
+    assert both.verdict is Verdict.MISMATCH, str(both)
+    first = check_vjp(np.maximum, lambda g, a, b: (g * (a >= b), g * (b > a)), a, a.copy())
+    assert first.verdict is Verdict.KINK, str(first)
+
+
+@pytest.mark.parametrize("n", [3, 20, 50])
+def test_one_wrong_tie_among_right_ones_accuses_its_two_entries_only(n):
+    """Summed to a loss, all entries reach the same output: partners are found by how they change each other's effect."""
+
+    def vjp(g, a, b):
+        first = np.where(a == b, 0.5, a > b)
+        second = 1 - first
+        first[1] = second[1] = 1.0
+        return g * first, g * second
+
+    a = np.arange(n) * 1.0
+    report = check_vjp(lambda a, b: np.sum(np.maximum(a, b)), vjp, a, a.copy())
+    wrong = {(c.name, c.index) for c in report.comparisons if c.verdict is Verdict.MISMATCH}
+    assert wrong == {("a", (1,)), ("b", (1,))}, str(report)
+
+
+def test_what_is_too_many_to_move_together_is_said():
+    a = np.zeros(300)
+
+    def vjp(g, a, b):
+        return g * np.where(a == b, 0.5, a > b), g * np.where(a == b, 0.5, b > a)
+
+    report = check_vjp(lambda a, b: np.sum(np.maximum(a, b)), vjp, a, a.copy())
+    assert report.verdict is Verdict.KINK
+    assert any("600 entries on kinks are too many to move together" in note for note in report.notes), str(report)

@@ -1,0 +1,101 @@
+"""Which entries share a kink? Those whose effect on f changes where another has moved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from gradcheck.evaluate import Vector
+from gradcheck.point import Entry, Point
+
+_STEP = 2.0**-17
+_FEW = 4  # entries that reach the same outputs: all pairs of them
+_MANY = 192  # on kinks of the same outputs: more are not searched for partners
+_PARTNERS = 8  # so many of an entry are looked for
+_CHANGES = 1e-2  # part of an effect by which another's movement has to change it
+_SURE = 8.0  # standard deviations of the noise
+
+
+class Ties:
+    """Finds the ties among entries that are on kinks.
+
+    Parameters
+    ----------
+    point : Point
+        On the kinks; left as it is.
+    entries : sequence of Entry
+        On kinks at the point.
+    signs : sequence of float
+        The way in which each is moved.
+
+    Attributes
+    ----------
+    left_out : int
+        Entries that were not looked at with all others, because they are too many.
+    """
+
+    def __init__(self, point: Point, entries: Sequence[Entry], signs: Sequence[float]) -> None:
+        self._point = point
+        self._entries = list(entries)
+        self._signs = list(signs)
+        self._alone = [self._moved([k]) - point.base for k in range(len(self._entries))]
+        self._reached = np.array([self._reaches(k) for k in range(len(self._entries))])
+        self.left_out = 0
+
+    def groups(self) -> Iterator[list[Entry]]:
+        """Yield pairs of tied entries, and then all that are tied with one, where those are more than two."""
+        clusters: list[list[int]] = []
+        pairs: set[tuple[int, int]] = set()
+        for k in range(len(self._entries)):
+            sharing = np.flatnonzero((self._reached & self._reached[k]).any(axis=1))
+            others = [int(j) for j in sharing if j != k]
+            if len(sharing) <= _FEW:
+                partners = others
+            elif len(sharing) <= _MANY:
+                partners = self._partners(k, others, _PARTNERS)
+            else:
+                self.left_out += 1
+                continue
+            pairs |= {(min(k, j), max(k, j)) for j in partners}
+            if len(partners) > 1:
+                clusters.append(sorted([k, *partners]))
+        for i, j in sorted(pairs):
+            yield [self._entries[i], self._entries[j]]
+        for cluster in dict.fromkeys(map(tuple, clusters)):
+            yield [self._entries[k] for k in cluster]
+
+    def _partners(self, k: int, others: list[int], most: int) -> list[int]:
+        """Return those among others whose movement changes what an entry does, by halving."""
+        if not others or most <= 0 or not self._interacts(k, others):
+            return []
+        if len(others) == 1:
+            return others
+        middle = len(others) // 2
+        found = self._partners(k, others[:middle], most)
+        return found + self._partners(k, others[middle:], most - len(found))
+
+    def _interacts(self, k: int, others: list[int]) -> bool:
+        effect = self._moved([*others, k]) - self._moved(others)
+        change = np.abs(effect - self._alone[k])
+        sure = _SURE * self._point.noise + _CHANGES * np.maximum(np.abs(effect), np.abs(self._alone[k]))
+        return bool(np.any(change > sure))
+
+    def _reaches(self, k: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        back = self._moved([k], -1.0) - self._point.base
+        return np.asarray((self._alone[k] != 0) | (back != 0), bool)
+
+    def _moved(self, which: Sequence[int], way: float = 1.0) -> Vector:
+        """Evaluate f with some entries moved together."""
+        point = self._point.evaluator.point
+        saved = []
+        try:
+            for k in which:
+                name, index = self._entries[k]
+                saved.append((name, index, point[name][index]))
+                step = _STEP * float(self._point.natural(name)[index])
+                point[name][index] = point[name][index] + point[name].dtype.type(way * self._signs[k] * step)
+            return self._point.evaluator.outputs("entries on kinks moved together")
+        finally:
+            for name, index, value in saved:
+                point[name][index] = value
