@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gradcheck.adapters.mappings import as_pushforward, gradient_name
-from gradcheck.layer import Layer
+from gradcheck.errors import ArgumentError
+from gradcheck.layer import Derivative, Layer, Named
 from gradcheck.options import Options
-from gradcheck.parts import parts
+from gradcheck.parts import is_inexact, parts
 from gradcheck.report import Report, Verdict, Violation
 from gradcheck.report.merge import merge
 from gradcheck.run import run
@@ -38,15 +40,17 @@ def run_second_order(gradient: Layer, product: Layer | None, options: Options) -
     """
     at_point = run(gradient, options)
     reports, notes = [at_point], []
+    spent = at_point.forward_calls
     if at_point.verdict in (Verdict.CONTRACT, Verdict.MISMATCH):
         notes.append("the second order was not looked at: mend the gradient first")
     else:
         for sign, side in ((1.0, "forth"), (-1.0, "back")):
-            done = _beside(gradient, sign, _left(options, reports))
-            if done is None:
-                notes.append(f"not checked a step {side}: the loss has no finite value there")
+            done, outside = _beside(gradient, sign, side, options, at_point, spent)
+            spent += done.forward_calls
+            if outside:
+                notes.append(f"not checked a step {side}: {outside}")
             else:
-                reports.append(_nearby(replace(done, name=f"{gradient.name}, a step {side}"), at_point))
+                reports.append(_nearby(done, at_point))
         if len(reports) == 1:
             reports.append(Report(f"{gradient.name}, a step away", Verdict.INCONCLUSIVE, notes=tuple(notes)))
         verdict = Verdict.worst(report.verdict for report in reports)
@@ -56,38 +60,88 @@ def run_second_order(gradient: Layer, product: Layer | None, options: Options) -
         elif product is not None:
             # The gradient of a loss has a symmetric Jacobian, for which one pullback gives every entry.
             layer = product if verdict.ok else as_pushforward(product)
-            reports.append(_of_product(run(layer, _left(options, reports)), product.wrt))
+            done = _run(layer, options, at_point, spent)
+            spent += done.forward_calls
+            reports.append(_of_product(done, product.wrt))
     rows = sorted(
         (row for report in reports for row in report.comparisons), key=lambda row: (-row.verdict.severity, -row.excess)
     )
     whole = merge(gradient.name, reports, notes=notes)
-    return replace(whole, comparisons=tuple(rows[:_KEPT]), reproduce=at_point.reproduce)
+    return replace(whole, comparisons=tuple(rows[:_KEPT]), forward_calls=spent, reproduce=at_point.reproduce)
 
 
-def _left(options: Options, reports: list[Report]) -> Options:
-    """Return the options with what is left of the budget."""
+def _run(layer: Layer, options: Options, at_point: Report, spent: int) -> Report:
+    """Check a layer with what is left of the budget."""
     if options.budget is None:
-        return options
-    return replace(options, budget=max(1, options.budget - sum(report.forward_calls for report in reports)))
+        return run(layer, options)
+    left = options.budget - spent
+    if left < 1:
+        note = f"budget={options.budget} was spent before this was looked at; leave it out, or give it some hundreds"
+        nothing = Report(layer.name, Verdict.INCONCLUSIVE, notes=(note,), seed=at_point.seed)
+        return replace(nothing, reproduce=at_point.reproduce)
+    report = run(layer, replace(options, budget=left))
+    # The user gave one budget, for all of it: that is the one to quote.
+    notes = [note.replace(f"budget={left} was spent", f"budget={options.budget} was spent") for note in report.notes]
+    return replace(report, notes=tuple(notes), reproduce=at_point.reproduce)
 
 
-def _beside(gradient: Layer, sign: float, options: Options) -> Report | None:
-    """Check the gradient a step beside its point; None where the loss left its domain."""
+@dataclass(eq=False)
+class _Watched:
+    """A loss at a point that nobody asked for: what is needed to tell whether that is in its domain."""
+
+    call: Callable[[Named], tuple[Named, Derivative]]
+    calls: int = 0
+    finite: bool | None = None  # at the point itself, the first that it is called at
+    raised: Exception | None = None
+
+    def __call__(self, primals: Named) -> tuple[Named, Derivative]:
+        self.calls += 1
+        try:
+            outputs, derivative = self.call(primals)
+        except Exception as error:
+            self.raised = error
+            raise
+        if self.finite is None:
+            self.finite = all(bool(np.isfinite(array).all()) for array in outputs.values() if is_inexact(array))
+        return outputs, derivative
+
+
+def _beside(
+    gradient: Layer, sign: float, side: str, options: Options, at_point: Report, spent: int
+) -> tuple[Report, str]:
+    """Check the gradient a step beside its point; with it, why that is outside the domain of the loss, if it is."""
     rng = np.random.default_rng([options.seed, 2])
-    moved = {name: array.copy(order="K") for name, array in gradient.primals.items()}
-    for name in gradient.wrt:
-        numbers = parts(moved[name])
+    moved = {key: array.copy(order="K") for key, array in gradient.primals.items()}
+    for key in gradient.wrt:
+        numbers = parts(moved[key])
         size = np.abs(numbers.astype(np.float64))
         typical = float(np.median(size[size > 0])) if np.any(size > 0) else 1.0
         step = rng.uniform(0.5 * _STEP, 1.5 * _STEP, size.shape) * rng.choice([-1.0, 1.0], size.shape)
         numbers[...] = numbers + sign * step * np.where(size > 0, size, typical)
+    loss = _Watched(gradient.call)
+    name = f"{gradient.name}, a step {side}"
     try:
         with np.errstate(all="ignore"):
-            report = run(replace(gradient, primals=moved), options)
-    except (ArithmeticError, ValueError, np.linalg.LinAlgError):  # the user did not ask for this point
-        return None
-    unjudged = report.verdict is Verdict.INCONCLUSIVE and not report.summaries and options.budget is None
-    return None if unjudged else report
+            report = _run(replace(gradient, call=loss, primals=moved), options, at_point, spent)
+    except ArgumentError as error:  # what the loss returns there cannot be differentiated
+        outside = str(error)
+    except Exception as error:
+        if error is not loss.raised:
+            _add_place(error, side)
+            raise
+        outside = f"the loss raised {type(error).__name__}: {error}".removesuffix(": ")
+    else:
+        return replace(report, name=name), "the loss has no finite value there" if loss.finite is False else ""
+    return Report(name, Verdict.INCONCLUSIVE, notes=(outside,), forward_calls=loss.calls), outside
+
+
+def _add_place(error: Exception, side: str) -> None:
+    """Say of an exception of the gradient's own at which point it was raised: not the one that the user gave."""
+    notes = getattr(error, "__notes__", [])
+    error.__notes__ = [note.replace("with the given inputs", "with other inputs than the given ones") for note in notes]
+    error.add_note(
+        f"gradcheck: at a point a step {side} of the given one, where order=2 checks too, and where the loss is finite"
+    )
 
 
 def _nearby(report: Report, at_point: Report) -> Report:

@@ -292,3 +292,89 @@ def test_case_hands_the_arguments_on():
     report = case.run(seed=1)
     assert report.name == "the loss"
     assert report.verdict is Verdict.MISMATCH
+
+
+# ------------------------------------------------------------------ the points beside: whose exception, whose budget
+
+
+def squares(p):
+    return np.sum(p**2)
+
+
+def test_gradient_that_raises_beside_the_point_is_not_silenced():
+    def cached(p):
+        if p[0] != 0.5:
+            raise ValueError("my own bug: the cache does not fit")
+        return 2 * p
+
+    with pytest.raises(ValueError, match="my own bug") as caught:
+        check_grad(squares, cached, np.array([0.5, 1.0]), order=2)
+    said = "\n".join(caught.value.__notes__)
+    assert "raised by the backward of cached, with other inputs than the given ones" in said
+    assert "a step forth of the given one, where order=2 checks too, and where the loss is finite" in said
+
+
+def table_of_squares(p):
+    table = np.arange(5.0) ** 2
+    i = int(np.floor(p[0]))
+    return table[i] + (p[0] - i) * (table[i + 1] - table[i])
+
+
+class Refused(Exception):
+    pass
+
+
+def positive(p):
+    if p[0] >= 4.0:
+        raise Refused
+    return 7 * p[0]
+
+
+@pytest.mark.parametrize(
+    ("edged", "said"), [(table_of_squares, "IndexError: index 5 is out of"), (positive, "Refused")]
+)
+def test_loss_that_raises_beside_the_point_has_left_its_domain_and_is_quoted(edged, said):
+    report = check_grad(edged, lambda p: np.array([7.0]), np.array([3.99]), order=2)
+    assert report.verdict is Verdict.MATCH, str(report)
+    assert len(report.reports) == 2
+    (note,) = [note for note in report.notes if note.startswith("not checked a step ")]
+    assert f": the loss raised {said}" in note
+    assert not note.endswith(":")
+
+
+def test_loss_that_is_complex_beside_the_point_has_left_its_domain():
+    def root(p):
+        return np.emath.sqrt(p - 0.995).sum()
+
+    report = check_grad(root, lambda p: 0.5 / np.sqrt(p - 0.995), np.array([1.0]), order=2)
+    assert len(report.reports) == 2
+    assert any("the loss is complex" in note for note in report.notes), report.notes
+
+
+@pytest.mark.parametrize("budget", [1, 5, 12, 13, 25, 26, 40])
+def test_budget_is_for_all_of_it(budget):
+    called = []
+
+    def counted(p):
+        called.append(p)
+        return squares(p)
+
+    report = check_grad(counted, lambda p: 2 * p, np.array([0.5, 1.0]), order=2, hvp=lambda p, v: 2 * v, budget=budget)
+    assert len(called) <= report.forward_calls <= budget
+    assert report.verdict is Verdict.INCONCLUSIVE, str(report)
+    assert len(report.reports) == 4, "what was not looked at is not left out in silence"
+    quoted = {word for word in str(report).split() if word.startswith("budget=") and word != "budget="}
+    assert quoted <= {f"budget={budget}"}
+
+
+def test_budget_counts_the_points_outside_the_domain():
+    called = []
+
+    def log(p):
+        called.append(p)
+        return -np.sum(np.log(1.003 - p)) if np.all(p < 1.003) else np.nan
+
+    report = check_grad(log, lambda p: 1 / (1.003 - p), np.array([1.0]), order=2, budget=400)
+    assert report.verdict is Verdict.MATCH, str(report)
+    assert len(report.reports) == 2
+    assert len(called) == report.forward_calls
