@@ -154,7 +154,7 @@ def _nearby(report: Report, at_point: Report) -> Report:
             " a wrong second derivative"
         )
         report = replace(report, notes=(*report.notes, note))
-    return _renamed(report, "nearby {}")
+    return renamed(report, "nearby {}")
 
 
 def _of_product(report: Report, names: tuple[str, ...]) -> Report:
@@ -167,10 +167,11 @@ def _of_product(report: Report, names: tuple[str, ...]) -> Report:
             text = text.replace(f"{gradient_name(broken.name)} ", f"{label} ", 1)
             text = text.replace(f"the gradient of {broken.name}", label, 1)
         violations.append(Violation(text, broken.kind, broken.name))
-    return _renamed(replace(report, violations=tuple(violations)), "H v of {}")
+    return renamed(replace(report, violations=tuple(violations)), "H v of {}")
 
 
-def _renamed(report: Report, pattern: str) -> Report:
+def renamed(report: Report, pattern: str) -> Report:
+    """Name all comparisons anew: ``"nearby {}"``."""
     rows = tuple(replace(row, name=pattern.format(row.name)) for row in report.comparisons)
     lines = tuple(
         replace(

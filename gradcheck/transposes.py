@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
-import numpy as np
-
-from gradcheck import noise
-from gradcheck.contract import Findings, examine
-from gradcheck.evaluate import BudgetSpent, Evaluator, Vector
-from gradcheck.layer import Array, BrokenContract, Layer, Named
+from gradcheck.adjoint import NAME, Pair
+from gradcheck.contract import Findings
+from gradcheck.evaluate import BudgetSpent
+from gradcheck.layer import BrokenContract, Layer
 from gradcheck.options import Options
-from gradcheck.parts import as_double, eps_of, from_parts, is_inexact, parts, real_parts
-from gradcheck.probe import signed
 from gradcheck.report import Comparison, Report, Summary, Verdict, Violation
+from gradcheck.run import FULL_UP_TO, run
+from gradcheck.second_order import renamed
 
-_PAIRS = 3
-_LAST_BITS = 8.0  # of all terms together
-_SPREADS = 4.0  # times what rounding was seen to do
-_ASIDE = 1e-3  # of an entry's natural size: off the kinks
-_DEVIATIONS = 8.0  # a last bit in standard deviations of its rounding: 3.5 to 7, and not every output shows it
-_DOUBLE = 1e-15  # coarser than float64's last bit, finer than float32's
-_NAME = "the Jacobian"
+_KINKED = (Verdict.KINK, Verdict.INCONCLUSIVE)  # the latter where kinks are not allowed, or several meet
 
 
 def with_transposes(
@@ -47,7 +37,7 @@ def with_transposes(
     -------
     Report
         With a further comparison, a MISMATCH, where they are not transposes; CONTRACT where the other derivative broke
-        its contract; a note where all is well.
+        its contract; INCONCLUSIVE where nothing could be told of it; a note where all is well.
 
     Notes
     -----
@@ -55,35 +45,38 @@ def with_transposes(
     for terms of its size may have cancelled (as in ``1 - tanh(x) ** 2``). Where that is not enough, four times what
     rounding is seen to do: the change of both products under last-bit changes of the point, and how far the product of
     a sum is from the sum of the products; never more than the square root of eps of those terms. The last bit is that
-    of f as it was measured, for float32 inside makes it coarser than its dtype.
+    of f as it was measured, for float32 inside makes it coarser than its dtype. An `rtol` that the user gave is allowed
+    of those terms as well, for derivatives that are iterated or tabulated.
 
-    Products that are all smaller than the last bits of the outputs are not judged. float32 and float16 are looked at in
-    float64 too, where f and both derivatives allow it.
+    Products that differ and are smaller than the last bits of the outputs tell nothing; the same to rounding, zeros
+    among them, they agree. float32 and float16 are looked at in float64 too, where f and both derivatives allow it.
+
+    Where the point is on kinks and they are transposes beside it, both may be right: a kink has many subgradients. The
+    second is then compared with differences itself, as the first was.
     """
     first = "jvp" if second == "vjp" else "vjp"
     if report.verdict is Verdict.CONTRACT:
         return replace(report, notes=(*report.notes, f"the {second} was not looked at: mend the contract first"))
     trials = (pullback if second == "vjp" else pushforward).trial_calls
-    pair = _Pair(pullback, pushforward, options, (report.forward_calls + trials[0], report.backward_calls + trials[1]))
-    worst = None
+    pair = Pair(pullback, pushforward, options, (report.forward_calls + trials[0], report.backward_calls + trials[1]))
+    worst, unsure = None, ""
     try:
         found = pair.examine(pushforward if second == "jvp" else pullback, thorough=options.contract)
         worst = None if found.violations else pair.worst() or pair.worst_in_double()
-        if worst is not None and any(line.verdict is Verdict.KINK for line in report.summaries):
-            pair.step_aside()
-            if pair.worst() is None:
-                worst = None
-                found.notes.append(f"the {first} and the {second} take different subgradients at the kinks")
+        if worst is not None and any(line.verdict in _KINKED for line in report.summaries):
+            if pair.agree_aside():
+                report = replace(report, forward_calls=pair.up.forward_calls, backward_calls=pair.up.backward_calls)
+                return _on_kinks(report, pullback if second == "vjp" else pushforward, options, first, second)
         elif worst is None and not found.violations:
-            found.notes.append(
-                "<J u, v> = <u, J^T v> to rounding: vjp and jvp are each other's transposes"
-                if pair.judged
-                else f"<J u, v> and <u, J^T v> are too small beside the outputs to tell anything of the {second}"
-            )
+            if pair.judged:
+                found.notes.append("<J u, v> = <u, J^T v> to rounding: vjp and jvp are each other's transposes")
+            else:
+                unsure = f"<J u, v> and <u, J^T v> are too small beside the outputs to tell anything of the {second}"
     except BrokenContract as broken:
         found = Findings(violations=[Violation(broken.text, broken.kind)])
     except BudgetSpent:
-        found = Findings(notes=[f"the budget ran out before the {second} was compared with the {first}"])
+        found, worst = Findings(), None
+        unsure = f"the budget ran out before the {second} was compared with the {first}"
     report = replace(
         report,
         notes=tuple(dict.fromkeys((*report.notes, *found.notes))),
@@ -95,9 +88,50 @@ def with_transposes(
         return replace(report, verdict=Verdict.CONTRACT, violations=(*report.violations, *more))
     if worst is not None:
         return _accused(report, worst, pair.shape, first, second)
+    if unsure:
+        return _unjudged(report, unsure)
     if report.verdict is Verdict.MISMATCH:
         return replace(report, notes=(*report.notes, f"so the {second} is wrong as well"))
     return report
+
+
+def _unjudged(report: Report, why: str) -> Report:
+    """Say that nothing can be told of the second: no reason to accuse it, and none to let it pass."""
+    if not report.verdict.ok:
+        return replace(report, notes=(*report.notes, why))
+    return replace(report, verdict=Verdict.INCONCLUSIVE, notes=(why, *report.notes))
+
+
+def _on_kinks(report: Report, layer: Layer, options: Options, first: str, second: str) -> Report:
+    """Compare the second with differences too, for it takes other subgradients than the first, legal or not."""
+    differ = f"the {first} and the {second} take different subgradients at the kinks"
+    entries = sum(layer.primals[name].size for name in layer.wrt)
+    if second == "jvp" and entries > FULL_UP_TO:  # one call for each entry
+        why = f"those of the jvp were not judged: that takes {entries:,} calls of it, as check_jvp does"
+        return _unjudged(report, f"{differ}, and {why}")
+    left = None if options.budget is None else options.budget - report.forward_calls + layer.trial_calls[0]
+    if left is not None and left < 1:
+        return _unjudged(report, f"{differ}, and the budget ran out before those of the {second} were judged")
+    # Its contract has been examined.
+    done = run(replace(layer, notes=()), replace(options, budget=left, contract=False))
+    report = replace(
+        report,
+        forward_calls=report.forward_calls + done.forward_calls - layer.trial_calls[0],
+        backward_calls=report.backward_calls + done.backward_calls - layer.trial_calls[1],
+    )
+    if done.ok:
+        return replace(report, notes=(*report.notes, differ))
+    done = renamed(done, f"{second}: {{}}")
+    words = {Verdict.INCONCLUSIVE: f"and it cannot be told whether those of the {second} are legal"}
+    note = f"{differ}, {words.get(done.verdict, f'and those of the {second} are none')}"
+    return replace(
+        report,
+        verdict=Verdict.worst([report.verdict, done.verdict]),
+        summaries=(*report.summaries, *(line for line in done.summaries if not line.verdict.ok)),
+        comparisons=(*(row for row in done.comparisons if not row.verdict.ok), *report.comparisons),
+        violations=(*report.violations, *(Violation(f"{second}: {v}", v.kind, v.name) for v in done.violations)),
+        notes=(note, *report.notes, *done.notes),
+    )
 
 
 def _accused(report: Report, worst: Comparison, shape: tuple[int, int], first: str, second: str) -> Report:
@@ -107,7 +141,7 @@ def _accused(report: Report, worst: Comparison, shape: tuple[int, int], first: s
         if report.verdict.ok
         else f"the {first} itself does not agree with the differences"
     )
-    line = Summary(_NAME, shape, shape[0] * shape[1], 1, 1, Verdict.MISMATCH, worst, 0)
+    line = Summary(NAME, shape, shape[0] * shape[1], 1, 1, Verdict.MISMATCH, worst, 0)
     return replace(
         report,
         verdict=Verdict.MISMATCH,
@@ -115,260 +149,3 @@ def _accused(report: Report, worst: Comparison, shape: tuple[int, int], first: s
         comparisons=(worst, *report.comparisons),
         notes=(blame, *report.notes),
     )
-
-
-@dataclass(frozen=True)
-class _Products:
-    """Both products for one pair of vectors, as the real numbers they are made of."""
-
-    forward: Named
-    backward: Named
-
-    @property
-    def finite(self) -> bool:
-        return all(np.isfinite(array).all() for array in (*self.forward.values(), *self.backward.values()))
-
-
-class _Pair:
-    """A vjp and a jvp of one function at one point, called in turn and counted together."""
-
-    def __init__(self, pullback: Layer, pushforward: Layer, options: Options, calls: tuple[int, int]) -> None:
-        self.up = Evaluator(pullback, pullback.primals, options.budget)
-        self.down = Evaluator(pushforward, pushforward.primals, options.budget)
-        self.up.forward_calls, self.up.backward_calls = calls
-        self.down.take_calls(self.up)
-        self.rng = np.random.default_rng([options.seed, 3])
-        self.options = options
-        self.like: Named = {}
-        self.outputs: Named = {}
-        self.judged = False
-        self._eps: float | None = None
-        self.eps = max(eps_of(pullback.primals[name].dtype) for name in pullback.wrt)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Of the Jacobian: outputs by inputs."""
-        primals = self.up.layer.primals
-        return sum(array.size for array in self.like.values()), sum(primals[name].size for name in self.up.layer.wrt)
-
-    def examine(self, layer: Layer, *, thorough: bool) -> Findings:
-        """Check the contract of the derivative that was not compared with differences."""
-        self._remember(self.up.run().outputs)
-        self.down.take_calls(self.up)
-        tangents, cotangents = self._vectors()
-        evaluator = self.up if layer.mode == "vjp" else self.down
-        given = cotangents if layer.mode == "vjp" else tangents
-        expected = {name: layer.primals[name] for name in layer.wrt} if layer.mode == "vjp" else self.like
-        done = evaluator.run(given)
-        found = examine(evaluator, given, done, expected, thorough=thorough)
-        self.up.take_calls(evaluator)
-        self.down.take_calls(evaluator)
-        self.eps = max([self.eps, *(eps_of(array.dtype) for array in found.result.values())])
-        return found
-
-    def worst(self) -> Comparison | None:
-        """Compare the two sides for a few random pairs; return the worst that fails, None if all agree."""
-        failed = []
-        for number in range(_PAIRS):
-            tangents, cotangents = self._vectors()
-            failed += [c for c in [self._compare(tangents, cotangents)] if c is not None]
-            if number == 0 and not failed:
-                failed += [c for c in [self._linear(tangents, cotangents)] if c is not None]
-        return max(failed, key=lambda c: c.excess, default=None)
-
-    def worst_in_double(self) -> Comparison | None:
-        """Compare them in float64 too, which sees more, where the point is of lower precision and all allow it."""
-        up, down = self.up.layer, self.down.layer
-        if self.eps < _DOUBLE:
-            return None
-        wide = {name: as_double(array) for name, array in up.primals.items()}
-        calls = (self.up.forward_calls, self.up.backward_calls)
-        pair = _Pair(replace(up, primals=wide), replace(down, primals=wide), self.options, calls)
-        try:
-            pair.examine(down, thorough=False)
-            pair.examine(up, thorough=False)
-            return pair.worst() if pair.eps < _DOUBLE else None
-        except Exception:  # whatever it raises on float64, the user did not ask it for float64
-            return None
-        finally:
-            self.up.take_calls(pair.up)
-            self.down.take_calls(pair.up)
-
-    def step_aside(self) -> None:
-        """Move the point, to where its kinks are not."""
-        for name in self.up.layer.wrt:
-            numbers = parts(self.up.point[name])
-            size = np.abs(numbers.astype(np.float64))
-            typical = float(np.median(size[size > 0])) if np.any(size > 0) else 1.0
-            numbers[...] = numbers + _ASIDE * np.where(size > 0, size, typical) * signed(self.rng, size.shape)
-            self.down.point[name][...] = self.up.point[name]
-
-    def _remember(self, outputs: Named) -> None:
-        self.up.remember(outputs)
-        self.down.remember(outputs)
-        self.like = {name: outputs[name] for name in self.up.names}
-        self.outputs = real_parts(self.like)
-        self.eps = max([self.eps, *(eps_of(array.dtype) for array in self.like.values())])
-
-    def _vectors(self) -> tuple[Named, Named]:
-        """Draw a tangent and a cotangent."""
-        primals = {name: self.up.layer.primals[name] for name in self.up.layer.wrt}
-        tangents = {name: from_parts(array, signed(self.rng, parts(array).shape)) for name, array in primals.items()}
-        if not self.up.layer.cotangent:
-            return tangents, {name: np.ones(array.shape, array.dtype) for name, array in self.like.items()}
-        return tangents, {
-            name: from_parts(array, signed(self.rng, parts(array).shape)) for name, array in self.like.items()
-        }
-
-    def _push(self, tangents: Named) -> Named:
-        """Return J u."""
-        self.down.take_calls(self.up)
-        result = self.down.run(tangents).result or {}
-        self.up.take_calls(self.down)
-        return real_parts({name: np.asarray(result[name]) for name in self.like})
-
-    def _pull(self, cotangents: Named) -> Named:
-        """Return J^T v."""
-        result = self.up.run(cotangents).result or {}
-        self.down.take_calls(self.up)
-        return real_parts({name: np.asarray(result[name]) for name in self.up.layer.wrt})
-
-    def _compare(self, tangents: Named, cotangents: Named) -> Comparison | None:
-        u, v = real_parts(tangents), real_parts(cotangents)
-        done = _Products(self._push(tangents), self._pull(cotangents))
-        left, right = _inner(done.forward, v), _inner(u, done.backward)
-        terms = _inner(_sizes(done.forward), _sizes(v)) + _inner(_sizes(u), _sizes(done.backward))
-        # terms as large as an output may have cancelled within, as in 1 - tanh(x) ** 2
-        largest = max(float(np.max(array, initial=0.0)) for array in _products(_sizes(v), _sizes(self.outputs)))
-        largest *= max(float(np.max(array, initial=0.0)) for array in _sizes(u).values())
-        if not done.finite and not math.isfinite(left) and not math.isfinite(right):
-            return None  # both say that there is no derivative
-        if terms <= _LAST_BITS * self.eps * largest:
-            return None
-        self.judged = True
-        off, measured = abs(left - right), 0.0
-        allowed = _LAST_BITS * self.eps * (terms + largest)
-        if off <= allowed:
-            return None
-        if done.finite:
-            eps = self._last_bit()
-            measured = self._rounding(tangents, cotangents, done, eps)
-            allowed = _LAST_BITS * eps * (terms + largest) + min(
-                _SPREADS * measured, math.sqrt(eps) * (terms + largest)
-            )
-            if off <= allowed:
-                return None
-        reason = (
-            f"<J u, v> is {left:.12g} by the jvp, <u, J^T v> is {right:.12g} by the vjp: they are not transposes of"
-            " each other"
-        )
-        return Comparison(_NAME, None, left, right, measured, allowed, 0.0, Verdict.MISMATCH, reason)
-
-    def _linear(self, tangents: Named, cotangents: Named) -> Comparison | None:
-        """Compare ``J (-2 u)`` with ``-2 J u``: the same to the last bit in all arithmetic that is linear."""
-        v = _sizes(real_parts(cotangents))
-        once = self._push(tangents)
-        twice = self._push({name: np.asarray(-2 * array) for name, array in tangents.items()})
-        off = _inner({name: np.abs(twice[name] + 2 * once[name]) for name in once}, v)
-        terms = _inner(_sizes(twice), v)
-        allowed, measured = _LAST_BITS * self.eps * terms, 0.0
-        if off <= allowed or not all(np.isfinite(array).all() for array in (*once.values(), *twice.values())):
-            return None
-
-        def change() -> float:
-            moved = self._push(tangents)
-            return _inner({name: np.abs(moved[name] - once[name]) for name in once}, v)
-
-        eps = self._last_bit()
-        measured = self._under_last_bits(change, eps)
-        allowed = _LAST_BITS * eps * terms + min(_SPREADS * measured, math.sqrt(eps) * terms)
-        if off <= allowed:
-            return None
-        left, right = _inner(twice, real_parts(cotangents)), -2 * _inner(once, real_parts(cotangents))
-        reason = f"the jvp is not linear: for -2 u it gives {left:.12g}, not -2 times what it gives for u, {right:.12g}"
-        return Comparison(_NAME, None, left, right, measured, allowed, 0.0, Verdict.MISMATCH, reason)
-
-    def _rounding(self, tangents: Named, cotangents: Named, done: _Products, eps: float) -> float:
-        """Measure what rounding does to the two sides."""
-        u, v = _sizes(real_parts(tangents)), _sizes(real_parts(cotangents))
-
-        def off(forward: Named, backward: Named) -> float:
-            return _inner({name: np.abs(forward[name] - done.forward[name]) for name in forward}, v) + _inner(
-                u, {name: np.abs(backward[name] - done.backward[name]) for name in backward}
-            )
-
-        worst = self._under_last_bits(lambda: off(self._push(tangents), self._pull(cotangents)), eps)
-        # Halves that add up exactly: where their products do not, it is rounding, even if coarser than the dtypes show.
-        half = {name: _upper(array) for name, array in tangents.items()}
-        rest = {name: np.asarray(tangents[name] - half[name]) for name in tangents}
-        forward = _sum(self._push(half), self._push(rest))
-        backward = done.backward
-        if self.up.layer.cotangent:
-            half = {name: _upper(array) for name, array in cotangents.items()}
-            rest = {name: np.asarray(cotangents[name] - half[name]) for name in cotangents}
-            backward = _sum(self._pull(half), self._pull(rest))
-        return max(worst, off(forward, backward))
-
-    def _last_bit(self) -> float:
-        """Return the relative size of f's last bit, measured once: no less than its dtypes'."""
-        if self._eps is None:
-            names = self.up.layer.wrt
-            saved = {name: parts(self.up.point[name]).copy() for name in names}
-            signs = {name: self.rng.choice([-1.0, 1.0], array.shape) for name, array in saved.items()}
-
-            def along(t: float) -> Vector:
-                for name, array in saved.items():
-                    parts(self.up.point[name])[...] = array + t * signs[name] * np.where(array == 0, 1.0, np.abs(array))
-                return self.up.outputs("the inputs moved a little")
-
-            try:
-                base = along(0.0)
-                spacings = tuple(step for step in noise.SPACINGS if step > 4 * self.eps or self.eps < _DOUBLE)
-                spread = noise.measure(along, base, np.full(base.shape, self.eps), spacings=spacings)
-            finally:
-                for name, array in saved.items():
-                    parts(self.up.point[name])[...] = array
-                self.down.take_calls(self.up)
-            size = float(np.sum(np.abs(base)))
-            self._eps = max(self.eps, _DEVIATIONS * float(np.sum(spread)) / size if size > 0.0 else 0.0)
-        return self._eps
-
-    def _under_last_bits(self, change: Callable[[], float], eps: float) -> float:
-        """Return the largest of what `change` returns while the point is moved by last bits, a few times."""
-        saved = {name: self.up.point[name].copy(order="K") for name in self.up.layer.wrt}
-        worst = 0.0
-        try:
-            for _ in range(_PAIRS):
-                for name, array in saved.items():
-                    sign = self.rng.choice([-1, 1], parts(array).shape)
-                    for evaluator in (self.up, self.down):
-                        parts(evaluator.point[name])[...] = parts(array) * (1 + eps * sign)
-                with np.errstate(all="ignore"):
-                    worst = max(worst, change())
-        finally:
-            for name, array in saved.items():
-                for evaluator in (self.up, self.down):
-                    evaluator.point[name][...] = array
-        return worst
-
-
-def _upper(array: Array) -> Array:
-    """Return about half of each number, so that the rest is exact."""
-    rounded = np.round(parts(array) * 32.0) / 64.0  # few enough bits for float16
-    return from_parts(array, rounded) if is_inexact(array) else array
-
-
-def _sizes(named: Named) -> Named:
-    return {name: np.abs(array) for name, array in named.items()}
-
-
-def _sum(one: Named, other: Named) -> Named:
-    return {name: one[name] + other[name] for name in one}
-
-
-def _products(one: Named, other: Named) -> list[Array]:
-    return [one[name] * other[name] for name in one]
-
-
-def _inner(one: Named, other: Named) -> float:
-    return float(sum(np.sum(array) for array in _products(one, other)))

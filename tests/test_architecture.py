@@ -43,6 +43,7 @@ ORDER = [
     "precision",
     "run",
     "second_order",
+    "adjoint",
     "transposes",
     "check",
     "case",

@@ -1,9 +1,16 @@
 """Are vjps and jvps caught that do not belong together, and none accused that do?"""
 
+import math
+import re
+
 import numpy as np
 import pytest
 
 from gradcheck import Verdict, check_jvp, check_vjp
+from gradcheck.adapters.functions import adapt_function
+from gradcheck.options import Options
+from gradcheck.report import Report
+from gradcheck.transposes import with_transposes
 
 RNG = np.random.default_rng(8)
 X, W = RNG.normal(size=(4, 3)), RNG.normal(size=(3, 3))  # square: a transposed gradient has the right shape
@@ -221,9 +228,130 @@ def test_rounding_is_no_accusation(case, seed):
     assert report.verdict is Verdict.MISMATCH or "too small beside the outputs" in str(report)
 
 
-def test_products_too_small_to_compare_are_said_to_be():
-    report = check_vjp(softmax, softmax_vjp, np.array([[900.0, 0.0, 1.0]]), jvp=softmax_jvp)
-    assert any("too small beside the outputs to tell anything of the jvp" in note for note in report.notes)
+SATURATED = np.array([[40.0, 0.0, 1.0]])  # products of 1e-17 beside outputs of 1
+
+
+def constant(x):
+    return 0.0 * x + 1.0
+
+
+def test_products_too_small_to_compare_are_inconclusive():
+    def beside(f, backward, forward, point, **options):
+        up, down = adapt_function(f, backward, [point]), adapt_function(f, forward, [point], mode="jvp")
+        return with_transposes(Report("f", Verdict.MATCH), up, down, Options(**options), second="jvp")
+
+    report = beside(softmax, softmax_vjp, lambda t, x: -softmax_jvp(t, x), SATURATED)
+    assert report.verdict is Verdict.INCONCLUSIVE, str(report)
+    assert "cannot tell whether the gradients are right: <J u, v> and <u, J^T v> are too small beside the" in str(
+        report
+    )
+    # of the same size, but the same
+    report = beside(lambda x: x + 1e20, lambda g, x: g, lambda t, x: t[0], np.ones(3))
+    assert report.verdict is Verdict.MATCH, str(report)
+
+
+def test_zeros_that_agree_were_judged():
+    report = check_vjp(constant, lambda g, x: 0.0 * x, X, jvp=lambda t, x: 0.0 * t[0])
+    assert report.verdict is Verdict.MATCH, str(report)
+    assert NOTE in report.notes
+    report = check_vjp(constant, lambda g, x: 0.0 * x, X, jvp=lambda t, x: 1e-9 * t[0])
+    assert report.verdict is Verdict.MISMATCH, str(report)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_jvp_that_the_budget_left_out_does_not_pass(sign):
+    alone = check_vjp(f, vjp, X, W).forward_calls
+    for budget in range(alone, alone + 4):
+        report = check_vjp(f, vjp, X, W, jvp=lambda t, x, W: sign * jvp(t, x, W), budget=budget)
+        assert report.forward_calls <= budget
+        assert report.verdict is Verdict.INCONCLUSIVE, str(report)
+        assert "cannot tell whether the gradients are right: the budget ran out before the jvp" in str(report)
+
+
+# ------------------------------------------------------------------ outputs that cancel say nothing of the last bit
+
+CANCEL = np.array([0.1, 0.2, -0.3])  # the sum is 2.8e-17
+Y = np.tanh(X @ W) * (1 + 1e-15)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda t, x: -t[0].sum(),
+        lambda t, x: 1.5 * t[0].sum(),
+        lambda t, x: t[0][:2].sum(),
+        lambda t, x: np.abs(t[0].sum()),
+    ],
+    ids=["sign", "half-more", "an-entry-lost", "not-linear"],
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_catches_a_wrong_jvp_where_the_outputs_cancel(wrong, seed):
+    report = check_vjp(np.sum, lambda g, x: g * np.ones(3), CANCEL, jvp=wrong, seed=seed)
+    assert report.verdict is Verdict.MISMATCH, str(report)
+    report = check_vjp(np.sum, lambda g, x: g * np.ones(3), CANCEL, jvp=lambda t, x: t[0].sum(), seed=seed)
+    assert report.verdict is Verdict.MATCH, str(report)
+
+
+def test_catches_a_wrong_jvp_at_a_perfect_prediction():
+    def residual(x):
+        return np.tanh(x @ W) - Y
+
+    def pull(g, x):
+        return (g * (1 - np.tanh(x @ W) ** 2)) @ W.T
+
+    for factor, verdict in ((1.0, Verdict.MATCH), (2.0, Verdict.MISMATCH), (1 + 1e-6, Verdict.MISMATCH)):
+        report = check_vjp(
+            residual, pull, X, jvp=lambda t, x, factor=factor: factor * (1 - np.tanh(x @ W) ** 2) * (t[0] @ W)
+        )
+        assert report.verdict is verdict, str(report)
+
+
+def test_catches_a_wrong_jvp_without_leaving_the_domain_of_f():
+    def f(x):
+        return np.array([math.log(x[0]) + math.log(x[1])])
+
+    def wrong(t, x):
+        return np.array([1.5 * t[0][0] / x[0] + t[0][1] / x[1]])
+
+    point = np.array([0.1, 10.000000000000002])
+    assert abs(f(point)[0]) < 1e-15
+    report = check_vjp(f, lambda g, x: g / x, point, jvp=wrong)
+    assert report.verdict is Verdict.MISMATCH, str(report)
+
+
+def test_exception_at_a_point_moved_by_last_bits_does_not_escape():
+    def exact(x):
+        if not np.array_equal(x, CANCEL) and np.max(np.abs(x / CANCEL - 1)) < 1e-14:
+            raise ValueError("only as given, please")
+        return x**2
+
+    report = check_vjp(
+        exact, lambda g, x: 2 * x * g, CANCEL, jvp=lambda t, x: -2 * x * t[0], contract=False, budget=100_000
+    )
+    assert report.verdict is Verdict.MISMATCH, str(report)
+
+
+# ------------------------------------------------------------------ what the user allows, and what the report says
+
+
+def test_rtol_is_for_the_identity_too():
+    def rough(t, x, W):
+        return jvp(t, x, W) * (1 + 1e-9)
+
+    report = check_vjp(f, vjp, X, W, jvp=rough)
+    assert report.verdict is Verdict.MISMATCH, "without one, to rounding"
+    assert re.search(r"by the vjp, \S+e-\d+ apart where \S+e-1\d is allowed", report.comparisons[0].reason)
+    assert check_vjp(f, vjp, X, W, jvp=rough, rtol=1e-7).verdict is Verdict.MATCH
+    report = check_vjp(f, vjp, X, W, jvp=lambda t, x, W: jvp(t, x, W) * (1 + 1e-3), rtol=1e-7)
+    assert report.verdict is Verdict.MISMATCH, "more than that is not allowed"
+
+
+def test_derivative_that_is_not_finite_is_called_so():
+    report = check_vjp(f, vjp, X, W, jvp=WRONG_JVPS["nan"])
+    assert report.comparisons[0].reason.endswith("; the jvp is not finite")
+
+
+# ------------------------------------------------------------------ kinks
 
 
 def test_different_subgradients_at_a_kink_are_noted_and_accuse_nobody():
@@ -237,6 +365,99 @@ def test_different_subgradients_at_a_kink_are_noted_and_accuse_nobody():
     assert "the vjp and the jvp take different subgradients at the kinks" in report.notes
     report = check_vjp(relu, lambda g, x: g * (x > 0), point, jvp=lambda t, x: t[0] * (x < 0))
     assert report.verdict is Verdict.MISMATCH, "at no point beside the kinks is that a transpose"
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+ON_KINKS = np.array([0.0, 1.0, -2.0, 0.0])
+ILLEGAL = {
+    "five": lambda x: np.where(x == 0, 5.0, x > 0),
+    "beyond-by-a-tenth": lambda x: np.where(x == 0, 1.1, x > 0),
+    "wrong-side-of-one": lambda x: np.where((x == 0) & (np.arange(4) == 3), -0.5, x > 0),
+}
+
+
+@pytest.mark.parametrize("slope", ILLEGAL.values(), ids=ILLEGAL)
+@pytest.mark.parametrize("mode", ["full", "fast"])
+def test_catches_an_illegal_subgradient_of_the_second(slope, mode):
+    def right(x):
+        return 1.0 * (x > 0)
+
+    report = check_vjp(
+        relu, lambda g, x: g * right(x), ON_KINKS, jvp=lambda t, x: t[0] * slope(x), mode=mode, allow_kinks=True
+    )
+    assert report.verdict is Verdict.MISMATCH, str(report)
+    wrong = {row.entry for row in report.comparisons if row.verdict is Verdict.MISMATCH}
+    assert wrong == {f"jvp: x[{i}]" for i in np.flatnonzero((slope(ON_KINKS) < 0) | (slope(ON_KINKS) > 1))}
+    assert any("different subgradients at the kinks, and those of the jvp are none" in note for note in report.notes)
+    report = check_jvp(relu, lambda t, x: t[0] * right(x), ON_KINKS, vjp=lambda g, x: g * slope(x), mode=mode)
+    assert {row.entry for row in report.comparisons if row.verdict is Verdict.MISMATCH} == {
+        entry.replace("jvp", "vjp") for entry in wrong
+    }
+
+
+def test_catches_a_second_that_gives_everything_to_both_of_a_tie():
+    a = np.array([1.0, -2.0, 0.5])
+    report = check_vjp(
+        np.maximum,
+        lambda g, a, b: (g * (a >= b), g * (b > a)),
+        a,
+        a.copy(),
+        jvp=lambda t, a, b: t[0] * (a >= b) + t[1] * (b >= a),
+    )
+    assert report.verdict is Verdict.MISMATCH, str(report)
+    assert {line.name for line in report.summaries if line.verdict is Verdict.MISMATCH} == {"jvp: x1", "jvp: x2"}
+    assert all(line.verdict is Verdict.KINK for line in report.summaries if not line.name.startswith("jvp"))
+
+
+def test_legal_subgradients_are_not_accused_where_kinks_are_not_allowed():
+    report = check_vjp(relu, lambda g, x: g * (x > 0), ON_KINKS, jvp=lambda t, x: t[0] * (x >= 0), allow_kinks=False)
+    assert report.verdict is Verdict.INCONCLUSIVE, str(report)
+    report = check_vjp(relu, lambda g, x: g * (x > 0), ON_KINKS, jvp=lambda t, x: -t[0] * (x >= 0), allow_kinks=False)
+    assert report.verdict is Verdict.MISMATCH, "at no point beside the kinks is that a transpose"
+
+
+def test_forwards_of_the_judged_kinks_are_counted_and_within_the_budget():
+    called = []
+
+    def counted(x):
+        called.append(x)
+        return relu(x)
+
+    def run(**options):
+        called.clear()
+        report = check_vjp(counted, lambda g, x: g * (x > 0), ON_KINKS, jvp=lambda t, x: t[0] * (x >= 0), **options)
+        assert len(called) == report.forward_calls
+        return report
+
+    full = run()
+    assert full.verdict is Verdict.KINK
+    alone = check_vjp(relu, lambda g, x: g * (x > 0), ON_KINKS, budget=100_000).forward_calls
+    for budget in range(alone, full.forward_calls, 17):
+        report = run(budget=budget)
+        assert report.forward_calls <= budget
+        assert report.verdict is Verdict.INCONCLUSIVE, str(report)
+
+
+def test_kinks_of_a_second_that_would_cost_too_much_are_said_to_be_unjudged():
+    point = np.ones(10_001)
+    point[7] = 0.0
+    for slope in (lambda x: 1.0 * (x >= 0), lambda x: np.where(x == 0, 5.0, x > 0)):
+        report = check_vjp(relu, lambda g, x: g * (x > 0), point, jvp=lambda t, x, slope=slope: t[0] * slope(x))
+        assert report.verdict is Verdict.INCONCLUSIVE, str(report)
+        assert "those of the jvp were not judged: that takes 10,001 calls of it, as check_jvp does" in str(report)
+
+
+def test_point_beside_the_kinks_may_be_outside_the_domain():
+    def guarded(x):
+        if np.all(x != ON_KINKS) and 1e-4 < abs(x[2] + 2.0) < 1e-2:
+            raise ArithmeticError("not here")
+        return relu(x)
+
+    report = check_vjp(guarded, lambda g, x: g * (x > 0), ON_KINKS, jvp=lambda t, x: t[0] * (x >= 0))
+    assert report.ok, str(report)
 
 
 def test_dropout_has_one_mask_for_both():
