@@ -222,7 +222,9 @@ class Accuser:
             name: point.natural(name) * signed(point.rng, array.shape) for name, array in point.gradient.items()
         }
         ray = ProjectionRay(point.evaluator, direction)
-        differences = Differences(ray, point.base, np.where(reached.reached, point.cotangent, 0.0), point.noise)
+        # an entry tied with others may reach nothing alone: then all outputs are looked at
+        weights = np.where(reached.reached | reached.unmoved, point.cotangent, 0.0)
+        differences = Differences(ray, point.base, weights, point.noise)
         return kink.judge(climb_down(differences)).kinked
 
     def _drowns(self, entry: Entry, error: float, step: float) -> bool:

@@ -249,7 +249,10 @@ class Judge:
             reason = estimate.reason or "the noise of f drowns the derivative at every step"
             return replace(result, verdict=Verdict.INCONCLUSIVE, reason=reason)
         if not math.isfinite(result.analytic):
-            return replace(result, verdict=Verdict.MISMATCH, reason="not finite, where f is smooth")
+            where = f"where f is smooth: its slope is {estimate.value:.6g}"
+            if estimate.kinked:
+                where = f"on a kink: any value from {estimate.low:.6g} to {estimate.high:.6g} would do"
+            return replace(result, verdict=Verdict.MISMATCH, reason=where)
         if result.error > result.allowed:
             result = replace(result, allowed=result.allowed + self.point.rounding(entry))
         if result.error > result.allowed:

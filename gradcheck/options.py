@@ -27,15 +27,16 @@ class Options:
 
     def __post_init__(self) -> None:
         """Reject what cannot be meant."""
-        if self.mode not in ("auto", "full", "fast"):
+        if not isinstance(self.mode, str) or self.mode not in ("auto", "full", "fast"):
             raise ArgumentError(f"mode was {self.mode!r}; expected 'auto', 'full' or 'fast'")
-        if self.method not in ("central", "complex-step"):
+        if not isinstance(self.method, str) or self.method not in ("central", "complex-step"):
             raise ArgumentError(f"method was {self.method!r}; expected 'central' or 'complex-step'")
-        if self.rtol is not None and not (isinstance(self.rtol, (int, float)) and 0 < self.rtol < 1):
+        if self.rtol is not None and not (isinstance(self.rtol, (int, float, np.floating)) and 0 < self.rtol < 1):
             raise ArgumentError(f"rtol was {self.rtol!r}; expected a number between 0 and 1, or None for the default")
         if isinstance(self.seed, bool) or not isinstance(self.seed, (int, np.integer)) or self.seed < 0:
             raise ArgumentError(f"seed was {self.seed!r}; expected a whole number, 0 or more")
-        if self.budget is not None and (not isinstance(self.budget, (int, np.integer)) or self.budget < 1):
+        whole = isinstance(self.budget, (int, np.integer)) and not isinstance(self.budget, bool)
+        if self.budget is not None and not (whole and self.budget >= 1):
             raise ArgumentError(f"budget was {self.budget!r}; expected a number of forward evaluations, 1 or more")
 
     def written(self) -> str:
@@ -47,6 +48,7 @@ class Options:
             parts.append(f"rtol={self.rtol!r}")
         if self.method != "central":
             parts.append(f"method={self.method!r}")
+        parts += [f"{name}=False" for name in ("allow_kinks", "contract") if not getattr(self, name)]
         return ", ".join(parts)
 
 

@@ -91,6 +91,13 @@ def _examine_and_compare(layer: Layer, options: Options, evaluator: Evaluator) -
         tangents.update({name: _signed_like(rng, layer.primals[name]) for name in layer.wrt})
         return cotangents if layer.mode == "vjp" else tangents
 
+    for name in layer.wrt:
+        bad = np.argwhere(~np.isfinite(layer.primals[name]))
+        if len(bad):
+            where = "".join(f"[{', '.join(map(str, bad[0]))}]" if bad.shape[1] else "")
+            note = f"{name}{where} is {number(layer.primals[name][tuple(bad[0])])}: there is no derivative by it"
+            remedy = f"leave {name} out with wrt=, or make the mask that it stands for an input of its own"
+            return Report(layer.name, Verdict.INCONCLUSIVE, notes=(f"{note}; {remedy}",))
     try:
         first = evaluator.run(vectors)
         like = {name: layer.primals[name] for name in layer.wrt}

@@ -10,10 +10,14 @@ from gradcheck.judge import Tally
 from gradcheck.layer import Array, Layer
 from gradcheck.parts import PARTS
 from gradcheck.report import Comparison, Report, Summary, Verdict, Violation
+from gradcheck.tolerance import agree
 
 MISMATCHES_KEPT = 1000
 OTHERS_KEPT = 10
-CONVENTION = "a complex gradient is dL/dRe + i dL/dIm here, as in PyTorch; JAX and autograd return its conjugate"
+CONVENTION = (
+    "it is the conjugate: a complex gradient is dL/dRe + i dL/dIm here, as in PyTorch; JAX and autograd return its"
+    " conjugate"
+)
 
 
 def summarise(layer: Layer, tallies: Mapping[str, Tally], notes: list[str], *, mode: str) -> Report:
@@ -37,7 +41,7 @@ def summarise(layer: Layer, tallies: Mapping[str, Tally], notes: list[str], *, m
     verdict = Verdict.worst(c.verdict for c in everything)
     violations = tuple(
         Violation(
-            f"the gradient of {c.entry} is {c.analytic}, where f is smooth: its slope is {c.numerical:.6g}",
+            f"the gradient of {c.entry} is {c.analytic}, {c.reason}",
             "finite",
             c.name,
         )
@@ -46,7 +50,8 @@ def summarise(layer: Layer, tallies: Mapping[str, Tally], notes: list[str], *, m
     )
     if violations:
         verdict = Verdict.CONTRACT
-    if any(c.part and c.verdict is Verdict.MISMATCH for c in everything):
+    wrong = [c for c in everything if c.verdict is Verdict.MISMATCH]
+    if wrong and all(c.part == "imag" and agree(-c.analytic, c.numerical, c.allowed, 0.0) for c in wrong):
         notes.append(CONVENTION)
     kinks = [c for c in everything if c.verdict is Verdict.KINK]
     if kinks:

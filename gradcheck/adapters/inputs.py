@@ -82,6 +82,8 @@ def name_inputs(
     if isinstance(names, str):
         names = [names]
     if names is not None:
+        if not isinstance(names, Iterable):
+            raise ArgumentError(f"names was {names!r}; expected a sequence of strings, one for each input")
         names = list(names)
         if len(names) != len(inputs):
             raise ArgumentError(

@@ -320,3 +320,41 @@ def test_unusable_options_are_named(options, message):
 def test_unusable_arguments_are_named(call, message):
     with pytest.raises(ArgumentError, match=message):
         call()
+
+
+@pytest.mark.parametrize("mode", ["full", "fast"])
+@pytest.mark.parametrize("value", [-np.inf, np.nan])
+def test_input_that_is_not_finite_has_no_derivative(value, mode):
+    """A masked softmax is given -inf: there is nothing that could be moved."""
+
+    def softmax(z):
+        e = np.exp(z - np.max(z))
+        return e / e.sum()
+
+    report = check_vjp(softmax, lambda g, z: softmax(z) * (g - g @ softmax(z)), np.array([1.0, value, 2.0]), mode=mode)
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert f"z[1] is {value}: there is no derivative by it; leave z out with wrt=" in str(report)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"mode": np.array(["full", "fast"])}, "mode was"),
+        ({"method": np.array(["central"])}, "method was"),
+        ({"budget": True}, "budget was True; expected a number of forward evaluations"),
+        ({"names": 3}, "names was 3; expected a sequence of strings"),
+    ],
+)
+def test_options_of_the_wrong_kind_are_named(options, words):
+    with pytest.raises(ArgumentError, match=words):
+        check_vjp(np.sin, lambda g, x: g * np.cos(x), np.array([0.5]), **options)
+
+
+def test_rtol_may_be_a_number_of_numpy():
+    assert check_vjp(np.sin, lambda g, x: g * np.cos(x), np.array([0.5]), rtol=np.float32(1e-5)).ok
+
+
+def test_options_that_change_the_verdict_are_in_the_line_that_reproduces_it():
+    report = check_vjp(lambda x: np.maximum(x, 0), lambda g, x: g * (x > 0), np.zeros(1), allow_kinks=False)
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert report.reproduce.endswith("seed=0, allow_kinks=False)")

@@ -179,3 +179,14 @@ def test_what_is_too_many_to_move_together_is_said():
     report = check_vjp(lambda a, b: np.sum(np.maximum(a, b)), vjp, a, a.copy())
     assert report.verdict is Verdict.KINK
     assert any("600 entries on kinks are too many to move together" in note for note in report.notes), str(report)
+
+
+def test_entry_that_reaches_nothing_alone_may_be_the_chosen_one_of_a_tie():
+    """Of three in the middle each leaves the median where it is; a stable sort gives one of them all of the slope."""
+
+    def chosen(x):
+        return (np.arange(len(x)) == np.argsort(x, kind="stable")[len(x) // 2]) * 1.0
+
+    for seed in range(8):
+        report = check_grad(np.median, chosen, np.array([1.0, 2.0, 2.0, 2.0, 3.0]), seed=seed)
+        assert report.verdict is Verdict.KINK, str(report)
