@@ -50,8 +50,10 @@ def check_vjp(
         The point. Copied, never changed. Integer and boolean inputs are constants. float32 inputs mean a float32
         check.
     jvp : callable, optional
-        ``jvp(tangents, *inputs)``, as in `check_jvp`. Then ``<J u, v> = <u, J^T v>`` is tested as well, to rounding,
-        for a few random u and v, and that the jvp is linear: with a right vjp, that is a check of the jvp.
+        ``jvp(tangents, *inputs)``, as in `check_jvp`. Then ``<J u, v> = <u, J^T v>`` is tested as well, to rounding
+        (or to `rtol`, if given), for a few random u and v, and that the jvp is linear: with a right vjp, that is a
+        check of the jvp. Where the two take different subgradients at kinks, the jvp is compared with differences
+        too, one call for each entry, for up to 10,000 of them. INCONCLUSIVE where nothing could be told of the jvp.
     mode : {"auto", "full", "fast"}
         Every entry, or random projections that are searched where they disagree; auto probes every entry up to
         10,000 of them.
@@ -64,7 +66,7 @@ def check_vjp(
     seed : int
         Of the random cotangents and directions. Same seed, same report.
     budget : int, optional
-        Forward evaluations at most; what is left out is noted.
+        Forward evaluations at most, of all that is checked; what is left out is noted.
     workers : int, or an object with ``map`` or ``submit``
         One check runs in one thread; None or 1. (`check_module` spreads checks over workers.)
     allow_kinks : bool
@@ -168,7 +170,7 @@ def check_jvp(
         ``jvp(tangents, *inputs)`` returns the directional derivative in the structure and shapes of f's output;
         `tangents` is a tuple with one array for each input (zeros for constants).
     vjp : callable, optional
-        As in `check_vjp`. Then ``<J u, v> = <u, J^T v>`` is tested as well, to rounding, for a few random u and v.
+        As in `check_vjp`. Then ``<J u, v> = <u, J^T v>`` is tested as well, as there, with the roles exchanged.
     *inputs, mode, rtol, wrt, names, seed, budget, workers, allow_kinks, contract, method, reset
         As in `check_vjp`. Every entry costs one call of `jvp` as well.
 
@@ -241,7 +243,8 @@ def check_grad(
     order : {1, 2}
         2 checks the gradient to first order around the point as well, for those who differentiate it again: also at
         two points beside it, one step of 1 % of each entry to both sides along a random direction. A gradient that is
-        right at the point only (constants computed once, a term that vanishes there) shows. Three times the cost.
+        right at the point only (constants computed once, a term that vanishes there) shows. Three times the cost. A
+        point beside where `loss` raises or is not finite is left out, with a note; what `grad` raises is raised.
     hvp : callable, optional
         ``hvp(params, tangent)`` returns the Hessian times the tangent, both in the structure of `params`, as SciPy's
         ``hessp``. With ``order=2``: it is checked to be the derivative of `grad`, at the cost of another check whose
@@ -344,8 +347,9 @@ def check_layer(
         The layer adds to its gradients with every backward, by design.
     mode, rtol, wrt, names, seed, budget, workers, allow_kinks, contract, method, reset
         As in `check_vjp`; `wrt` takes the names of parameters too (``"layer1.W"``, or ``"layer1"`` for all of its).
-        ``reset(layer)`` gets the copy that is checked; ``reset()`` and the layer's own methods will do too. Generators
-        that the layer holds, and whole numbers in attributes called ``seed``, need none.
+        ``reset(layer)``, whose parameter has no default, gets the copy that is checked; ``reset()`` and the layer's
+        own methods will do too. Generators that the layer holds, and whole numbers in attributes called ``seed``, need
+        none.
 
     Returns
     -------

@@ -126,7 +126,8 @@ def _source(path: Path, value: Any, holder: Any) -> Source | None:
         return Source(name, id(value), value, partial(value.get_state, legacy=False), value.set_state)
     if isinstance(value, random.Random) and not isinstance(value, random.SystemRandom):
         return Source(name, id(value), value, value.getstate, value.setstate)
-    if type(value) is int and path and path[-1][0] == "attr" and _SEED.match(str(path[-1][1])):
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if whole and path and path[-1][0] == "attr" and _SEED.match(str(path[-1][1])):
         place = Place(path, holder)
         if holder is not None and path[-1][1] in getattr(holder, "__dict__", {}):
             return Source(name, (id(holder), path[-1][1]), place, place.get, place.set)

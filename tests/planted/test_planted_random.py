@@ -88,6 +88,11 @@ class WithSeedThatItAdvances(Dropout):
         return (np.random.default_rng(self.seed).random(shape) < KEEP) / KEEP
 
 
+class WithSeedOfNumpysThatItAdvances(WithSeedThatItAdvances):
+    def __init__(self):
+        self.seed = np.int64(7)
+
+
 class Network:
     """Two dropouts in a list, a weight between them."""
 
@@ -114,6 +119,7 @@ FIXED = [
     (WithTheModulesGenerator, "GENERATOR"),
     (WithTheClassesGenerator, "rng"),
     (WithSeedThatItAdvances, "seed"),
+    (WithSeedOfNumpysThatItAdvances, "seed"),
     (Network, "layers[0].rng and layers[1].rng"),
 ]
 each = pytest.mark.parametrize(("layer", "name"), FIXED, ids=[row[0].__name__ for row in FIXED])
