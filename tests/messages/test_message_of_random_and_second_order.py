@@ -105,8 +105,8 @@ def test_message_of_a_jvp_that_is_no_transpose():
     row = report.comparisons[0]
     assert lines[3].startswith("  the Jacobian (projection)  ")
     assert lines[3].endswith(
-        f"<J u, v> is {row.analytic:.12g} by the jvp, <u, J^T v> is {row.numerical:.12g} by the vjp: they are not"
-        " transposes of each other"
+        f"<J u, v> is {row.analytic:.12g} by the jvp, <u, J^T v> is {row.numerical:.12g} by the vjp,"
+        f" {row.error:.2g} apart where {row.allowed:.2g} is allowed: they are not transposes of each other"
     )
     assert row.analytic == pytest.approx(-row.numerical, rel=1e-12)
     assert lines[5:] == [
