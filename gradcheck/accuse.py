@@ -10,7 +10,7 @@ import numpy as np
 from gradcheck import kink
 from gradcheck.convex import bends_one_way
 from gradcheck.difference import Differences, Estimate, climb_down
-from gradcheck.layer import Array
+from gradcheck.layer import Array, Named
 from gradcheck.nearby import Slopes, attained_nearby, slopes_nearby, steady_nearby
 from gradcheck.point import Entry, Point
 from gradcheck.probe import ProjectionRay, default_step, signed
@@ -23,6 +23,9 @@ _CLOSE = 1e-5  # a kink that is seen over no shorter steps may lie beside the po
 _BEYOND = 10.0  # steps so many times longer than the entries themselves see f from afar
 _WITHIN = 1e-2  # steps so much smaller than the entries see no structure on their scale
 _FAR_OUTSIDE = 0.1  # of the jump of the slopes, outside everything seen nearby
+_SUMS = 6
+_AT_ONCE = 2.0**-37  # a step that no kink beside the point lies within, as far as can be told
+_NOT_ADDING = 1e-2
 _ENOUGH = 32  # entries of an array that are wrong nearby too: the rest is not looked at there
 _FINER = 2.0**-4
 _NEARLY_ALL = 0.05
@@ -214,18 +217,34 @@ class Accuser:
         return noise > _NEARLY_ALL * span and error * _SHORTEST * ray.spacing < noise
 
     def _on_a_kink(self, entry: Entry) -> bool:
-        """Tell whether the outputs that an entry reaches are on some kink, by the two sides of a random direction."""
+        """Tell whether the outputs that an entry reaches are on some kink.
+
+        By the two sides of a random direction; and by slopes that do not add up, since a median of three that are tied
+        has the same slope on both sides of every direction.
+        """
         point = self.point
         reached = point.along_entry(entry)
         reached.explore()
-        direction = {
-            name: point.natural(name) * signed(point.rng, array.shape) for name, array in point.gradient.items()
-        }
-        ray = ProjectionRay(point.evaluator, direction)
         # an entry tied with others may reach nothing alone: then all outputs are looked at
         weights = np.where(reached.reached | reached.unmoved, point.cotangent, 0.0)
-        differences = Differences(ray, point.base, weights, point.noise)
-        return kink.judge(climb_down(differences)).kinked
+
+        def along(direction: Named) -> Differences:
+            return Differences(ProjectionRay(point.evaluator, direction), point.base, weights, point.noise)
+
+        def anywhere() -> Named:
+            return {name: point.natural(name) * signed(point.rng, each.shape) for name, each in point.gradient.items()}
+
+        if kink.judge(climb_down(along(anywhere()))).kinked:
+            return True
+        for _ in range(_SUMS):
+            one, other = anywhere(), anywhere()
+            both = {name: one[name] + other[name] for name in one}
+            first, second, together = (along(direction).level(_AT_ONCE) for direction in (one, other, both))
+            off = abs(together.central - first.central - second.central)
+            noise = first.noise + second.noise + together.noise
+            if off > 2 * noise + _NOT_ADDING * max(abs(first.central), abs(second.central)):
+                return True
+        return False
 
     def _drowns(self, entry: Entry, error: float, step: float) -> bool:
         """Tell whether an error is less than noise makes of a difference at some step."""
