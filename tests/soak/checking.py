@@ -172,7 +172,8 @@ def draw_corruption(case: Case, report: Report, gradients: list[Any]) -> Corrupt
     else:
         offset = float(rng.choice([-1, 1]) * (limit or 1e-6) * 10 ** rng.uniform(math.log10(2 * CLEARLY / WEAKEST), 4))
     if case.form == "jvp":
-        shape = np.shape(case.network(*case.inputs))
+        with np.errstate(all="ignore"):  # a layer may overflow inside, as written
+            shape = np.shape(case.network(*case.inputs))
         corruption = Corruption(place, index, factor, offset, tuple(int(rng.integers(n)) for n in shape))
         right: Any = slope_of(case, corruption, case.inputs)
         error = WEAKEST * abs(corruption.applied(right) - right)
