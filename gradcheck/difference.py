@@ -137,7 +137,7 @@ class Differences:
         # Differences are taken per output before they are weighted: they cancel exactly where nothing changed.
         with np.errstate(invalid="ignore", over="ignore"):
             for change in (plus - minus, plus - self._base, self._base - minus):
-                self.reached |= np.nan_to_num(change) != 0
+                self.reached |= (change != 0) & ~np.isnan(change)
             forward = float(self._cotangent @ (plus - self._base)) / up
             backward = float(self._cotangent @ (self._base - minus)) / down
             central = float(self._cotangent @ (plus - minus)) / (up + down)

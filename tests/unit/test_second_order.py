@@ -80,9 +80,9 @@ def test_budget_is_for_all_of_it():
     assert full.verdict is Verdict.MATCH
     for budget in (10, full.forward_calls // 2):
         report = check_grad(loss, grad, POINT, order=2, hvp=hvp, budget=budget)
-        assert report.forward_calls <= budget + 3  # one for each check that could not begin
+        assert report.forward_calls <= budget
         assert report.verdict is Verdict.INCONCLUSIVE
-        assert "was spent before the check was done" in str(report)
+        assert f"budget={budget} was spent before this was looked at" in str(report)
 
 
 def test_reproduces_with_its_arguments():
