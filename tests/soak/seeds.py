@@ -6,7 +6,7 @@ import os
 import secrets
 import zlib
 
-SHORT = 300  # checks where nobody asked for a number: seconds
+SHORT = 200  # checks where nobody asked for a number: seconds
 CHUNK = 25  # checks in one test: small enough to spread over workers, large enough not to count
 FIXED = 20_261  # the start of the short run: what stands between a change and its landing has to be red twice
 
