@@ -313,6 +313,22 @@ def test_end_to_end(port, point):
     event(str(confirm(network_case(port, point), point.seed).verdict))
 
 
+WERE_ACCUSED = [
+    ("per_sample_sgd", Point((2, 3, 1, 1), "tiny", "some zeros", 26)),  # kinks that cancel along every entry
+    ("per_sample_sgd", Point((2, 3, 1, 1), "integers", "some zeros", 26)),
+    ("class_based", Point((3, 3, 4, 6, 1), "mixed", "mixed", 7543)),  # a bias of 6e-6 beside a loss of 1e15
+    ("class_based.MLP", Point((3, 6, 3), "integers", "integers", 53188)),  # pre-activations of 5e-17 on either side
+    ("column_major.backward", Point((5, 3, 1), "zeros", "ones", 2007)),  # 15 kinks that bend both ways
+]
+
+
+@pytest.mark.parametrize(("subject", "point"), WERE_ACCUSED)
+def test_points_at_which_right_gradients_once_were_accused(subject, point):
+    case = network_case(subject, point) if subject in PORTS else case_of(subject, point)
+    for seed in (point.seed, 0, 1):
+        confirm(case, seed)
+
+
 @pytest.mark.parametrize("port", PORTS)
 @IN_FLOAT32
 @given(point=points(ORDINARY, ORDINARY, max_widths=4))
