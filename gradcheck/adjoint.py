@@ -14,7 +14,7 @@ from gradcheck.evaluate import BudgetSpent, Evaluator, Vector
 from gradcheck.layer import Array, Layer, Named
 from gradcheck.options import Options
 from gradcheck.parts import as_double, eps_of, from_parts, is_inexact, parts, real_parts
-from gradcheck.probe import signed
+from gradcheck.probe import natural, signed
 from gradcheck.report import Comparison, Verdict
 
 _PAIRS = 3
@@ -115,9 +115,7 @@ class Pair:
         """Move the point, to where its kinks are not, and compare them there; True where that cannot be told."""
         for name in self.up.layer.wrt:
             numbers = parts(self.up.point[name])
-            size = np.abs(numbers.astype(np.float64))
-            typical = float(np.median(size[size > 0])) if np.any(size > 0) else 1.0
-            numbers[...] = numbers + _ASIDE * np.where(size > 0, size, typical) * signed(self.rng, size.shape)
+            numbers[...] = numbers + _ASIDE * natural(numbers) * signed(self.rng, numbers.shape)
             self.down.point[name][...] = self.up.point[name]
         try:
             with np.errstate(all="ignore"):

@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterator
 
 import numpy as np
 
-from gradcheck.layer import Named
+from gradcheck.evaluate import Vector
+from gradcheck.layer import Array, Named
 from gradcheck.point import Entry, Point
 from gradcheck.probe import signed
 
@@ -34,23 +35,23 @@ def bends_one_way(point: Point, entries: Collection[Entry], jump: float) -> bool
     jump : float
         How much slopes differ over the kink, for an entry moved by 1.
     """
-    saved = {name: array.copy() for name, array in point.evaluator.point.items()}
     sizes = _sizes(point, entries)
     reach = _REACH * max(float(np.max(size, initial=0.0)) for size in sizes.values())
     signs: list[int] = []
 
-    def at(move: Named) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        for name, shift in move.items():
-            point.evaluator.point[name][...] = saved[name] + shift.astype(saved[name].dtype)
-        return point.evaluator.outputs("moved a little, in pairs")
+    with point.away() as at:
 
-    try:
+        def f(move: Named) -> Vector:
+            for name, shift in move.items():
+                point.evaluator.point[name][...] = at[name] + shift.astype(at[name].dtype)
+            return point.evaluator.outputs("moved a little, in pairs")
+
         for moved in _masks(point, sizes):
             middle, half = ({name: _spread(point, size) for name, size in moved.items()} for _ in range(2))
             bend = (
-                at({name: middle[name] + half[name] for name in sizes})
-                - 2 * at(middle)
-                + at({name: middle[name] - half[name] for name in sizes})
+                f({name: middle[name] + half[name] for name in sizes})
+                - 2 * f(middle)
+                + f({name: middle[name] - half[name] for name in sizes})
             )
             value = float(point.cotangent @ bend)
             noise = 10.0 * float(np.linalg.norm(point.cotangent * point.noise))
@@ -59,9 +60,6 @@ def bends_one_way(point: Point, entries: Collection[Entry], jump: float) -> bool
             signs.append(0 if abs(value) <= noise + _FLAT * jump * reach else (1 if value > 0 else -1))
             if len({sign for sign in signs if sign}) > 1:
                 return False
-    finally:
-        for name, array in saved.items():
-            point.evaluator.point[name][...] = array
     return sum(map(abs, signs)) >= _BENDING * len(signs)
 
 
@@ -90,7 +88,6 @@ def _masks(point: Point, sizes: Named) -> Iterator[Named]:
         yield moved
 
 
-def _spread(
-    point: Point, size: np.ndarray[tuple[int, ...], np.dtype[np.float64]]
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def _spread(point: Point, size: Array) -> Array:
+    """Draw movements of all sizes over some decades: now this entry goes farthest and now that."""
     return _REACH * size * 10.0 ** -point.rng.uniform(0.0, _DECADES, size.shape) * signed(point.rng, size.shape)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gradcheck.evaluate import Vector
+from gradcheck.noise import WIDE, length
 from gradcheck.probe import Ray, power_of_two
 
 # Five standard deviations of a difference of two evaluations, halved by the central quotient.
 CONFIDENCE = 5.0 / math.sqrt(2.0)
 _SMALL = 1e-6  # an entry so much smaller than 1 gets steps of its own
-_WIDE_STEPS = (2.0, -2.0, 64.0)
 _SAFETY = 2.0  # on truncation: enough for errors of first order in the step, of which half a decade shows 2/3
 _COMPARED = 3  # a level is judged by its change to the next two
 RATIO = math.sqrt(10.0)
@@ -97,7 +97,7 @@ class Differences:
         derivative: only a wide step shows that it has one.
         """
         before = int(self.reached.sum())
-        for step in _WIDE_STEPS:
+        for step in WIDE:
             moved, taken = self.ray.at(step * self.ray.scale)
             with np.errstate(invalid="ignore", over="ignore"):
                 change = moved - self._base
@@ -108,11 +108,11 @@ class Differences:
 
     def noise_at(self, step: float) -> float:
         """Bar for what rounding does to a central quotient at this step, over the outputs that reacted so far."""
-        return CONFIDENCE / step * _length(self._deviation[self.reached])
+        return CONFIDENCE / step * float(length(self._deviation[self.reached]))
 
     def hidden_at(self, step: float) -> float:
         """Bar on the derivative that the outputs which did not react so far could hide below their noise."""
-        return CONFIDENCE / step * _length(self._deviation[~self.reached])
+        return CONFIDENCE / step * float(length(self._deviation[~self.reached]))
 
     def changes(self, step: float, other: float) -> bool:
         """Tell whether f differs at all between two steps, on either side."""
@@ -234,14 +234,6 @@ def steps(ray: Ray, top: float) -> list[float]:
         # and once more on the entry's own scale: log at 1e-20 lives there
         grid += _decades(min(ray.magnitude, bottom / RATIO), max(1e-7 * ray.magnitude, 8 * ray.spacing))
     return list(dict.fromkeys(grid))  # near the smallest numbers there are, steps coincide
-
-
-def _length(values: Vector) -> float:
-    """Return the Euclidean length, without overflow on the way."""
-    largest = float(values.max(initial=0.0))
-    if largest == 0 or not math.isfinite(largest):
-        return largest
-    return largest * math.sqrt(float(np.sum((values / largest) ** 2)))
 
 
 def _decades(start: float, end: float) -> list[float]:

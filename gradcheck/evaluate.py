@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -150,6 +151,16 @@ class Evaluator:
             for name, array in given.items()
             if not np.array_equal(array, self.given[name], equal_nan=is_inexact(array))
         ]
+
+    @contextmanager
+    def away(self) -> Iterator[Named]:
+        """Let the point be moved inside the context, and put it back at the end; yields a copy of it as it was."""
+        saved = {name: array.copy() for name, array in self.point.items()}
+        try:
+            yield saved
+        finally:
+            for name, array in saved.items():
+                self.point[name][...] = array
 
     def take_calls(self, other: Evaluator) -> None:
         """Take over the counts of an evaluator that went on from this one's."""

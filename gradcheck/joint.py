@@ -127,21 +127,15 @@ def _slope_of_a_tie(point: Point, direction: Named, scale: float, analytic: floa
     numerical = _smooth_slope(point, direction, _STEP * scale)
     if numerical is None or abs(analytic - numerical) <= _WRONG * max(abs(analytic), abs(numerical), least):
         return None
-    saved = {name: point.evaluator.point[name].copy() for name in point.gradient}  # constants stay where they are
-    base = point.base
-    try:
+    with point.away() as at:
         for _ in range(_POINTS):
-            for name, array in saved.items():
-                shift = _NEARBY * scale * signed(point.rng, array.shape)
-                point.evaluator.point[name][...] = array + shift.astype(array.dtype)
+            for name in point.gradient:  # constants stay where they are
+                shift = _NEARBY * scale * signed(point.rng, at[name].shape)
+                point.evaluator.point[name][...] = at[name] + shift.astype(at[name].dtype)
             point.base = point.evaluator.outputs("everything moved apart")
             slope = _smooth_slope(point, direction, 2.0**-8 * _NEARBY * scale)
             if slope is None or abs(slope - numerical) > _WRONG * max(abs(slope), abs(numerical)):
                 return None
-    finally:
-        point.base = base
-        for name, array in saved.items():
-            point.evaluator.point[name][...] = array
     return numerical
 
 

@@ -15,12 +15,8 @@ from gradcheck.probe import default_step, signed
 _SHIFT = 1e-5  # how far the points lie off the kink, in units of the point
 _FINE = 1e-2  # of a first step: slopes nearby are taken over less than the distance to the kink
 _BELOW = (1.0, 2.0**-6, 2.0**-12)  # multiples of a step that stays on one side of the kink
-_ABOVE = (
-    2.0**5,
-    2.0**10,
-    2.0**15,
-    2.0**20,
-)  # of one that may cross it: only agreement proves anything
+# of one that may cross it: only agreement proves anything then
+_ABOVE = (2.0**5, 2.0**10, 2.0**15, 2.0**20)
 _SLACK = 1e-3  # of the gap
 _UNKNOWN = 0.1  # of the gap
 _ALIKE = 0.02  # of the jump: slopes that near each other are the same one
@@ -68,13 +64,11 @@ def slopes_nearby(point: Point, entry: Entry, gap: float, *, nearer: float = 1.0
     """
     name, index = entry
     values: list[float] = []
-    saved = {key: array.copy() for key, array in point.evaluator.point.items()}
-    base = point.base
     size = float(point.natural(name)[index])  # of the point itself: a zero moved by 1e-9 is no entry of size 1e-9
-    try:
-        for shift, generic in _shifts(point, saved, nearer):
-            for key, array in saved.items():
-                point.evaluator.point[key][...] = array + shift[key] if key in shift else array
+    with point.away() as at:
+        for shift, generic in _shifts(point, at, nearer):
+            for key in shift:
+                point.evaluator.point[key][...] = at[key] + shift[key]
             with np.errstate(all="ignore"):
                 gradient = point.again()
             point.base = point.evaluator.outputs("all inputs moved off a kink")
@@ -88,10 +82,6 @@ def slopes_nearby(point: Point, entry: Entry, gap: float, *, nearer: float = 1.0
                 elif generic and steps is _BELOW:
                     return Slopes(values, wrong=True)
                 break
-    finally:
-        point.base = base
-        for key, array in saved.items():
-            point.evaluator.point[key][...] = array
     return Slopes(values, wrong=False)
 
 
@@ -131,15 +121,14 @@ def attained_nearby(point: Point, entry: Entry, gap: float) -> bool:
     """
     name, index = entry
     analytic = point.analytic(entry)
-    saved = {key: array.copy() for key, array in point.evaluator.point.items()}
-    base = point.base
-    size = float(point.natural(name)[index])
-    try:
+    sizes = {key: point.natural(key) for key in point.gradient}  # of the point itself, not of where it is moved to
+    size = float(sizes[name][index])
+    with point.away() as at:
         for _ in range(_TRIES):
             for key in point.gradient:
-                spread = 10.0 ** -point.rng.uniform(0.0, _DECADES, saved[key].shape)
-                shift = _SHIFT * point.natural(key) * spread * signed(point.rng, saved[key].shape)
-                point.evaluator.point[key][...] = saved[key] + shift.astype(saved[key].dtype)
+                spread = 10.0 ** -point.rng.uniform(0.0, _DECADES, at[key].shape)
+                shift = _SHIFT * sizes[key] * spread * signed(point.rng, at[key].shape)
+                point.evaluator.point[key][...] = at[key] + shift.astype(at[key].dtype)
             with np.errstate(all="ignore"):
                 moved = float(point.again()[name][index])
             if not abs(moved - analytic) <= _ALIKE * gap:
@@ -148,10 +137,6 @@ def attained_nearby(point: Point, entry: Entry, gap: float) -> bool:
             numerical, doubt = _slope(point, entry, size, _BELOW, _UNKNOWN * gap)
             if doubt <= _UNKNOWN * gap and abs(moved - numerical) <= _SLACK * gap + 2 * doubt:
                 return True
-    finally:
-        point.base = base
-        for key, array in saved.items():
-            point.evaluator.point[key][...] = array
     return False
 
 
@@ -173,18 +158,15 @@ def steady_nearby(point: Point, entry: Entry, distance: float, tolerance: float)
         How far values that are the same may lie apart.
     """
     name, index = entry
-    array = point.evaluator.point[name]
-    value = array[index]
-    shift = max(1e-3 * distance, 64 * float(np.spacing(np.abs(value))))
-    try:
+    with point.away() as at:
+        value = at[name][index]
+        shift = max(1e-3 * distance, 64 * float(np.spacing(np.abs(value))))
         for side in (shift, -shift):
-            array[index] = value + side
+            point.evaluator.point[name][index] = value + side
             with np.errstate(all="ignore"):
                 moved = float(point.again()[name][index])
             if abs(moved - point.analytic(entry)) <= tolerance:
                 return True
-    finally:
-        array[index] = value
     return False
 
 

@@ -22,7 +22,8 @@ _EVEN = 0.25  # of a step: what climbs so evenly after having stood still jumps 
 _COARSEST = 2.0**-7  # beside the values: a grid coarser than any number format's is a staircase that f means to be
 _DISTINCT = 3  # so many different values do not share empty low bits by accident
 _FAR = (2.0**-9, -(2.0**-9), 2.0**-5, -(2.0**-5), 0.125, -0.125, 0.25, -0.25, 0.5, -0.5)
-_WIDE = (2.0, -2.0, 64.0)
+WIDE = (2.0, -2.0, 64.0)
+"""Steps so wide, in units of the inputs, that what reacts at all reacts."""
 _ALIKE = 4.0  # estimates of the orders that lie within this factor of each other
 _INSIDE = 16.0  # last bits
 _UNIFORM = 12**-0.5  # standard deviation of rounding to a grid, in units of its width
@@ -106,7 +107,7 @@ def measure(
         with np.errstate(invalid="ignore", over="ignore"):
             first = np.diff(table, axis=0)
             moved = (first != 0).sum(axis=0)
-            noise = _length(_by_order(table)) / math.sqrt(len(ORDERS))
+            noise = length(_by_order(table)) / math.sqrt(len(ORDERS))
             climbs = (moved == POINTS - 1) & _uneven(first) & (noise <= _EVEN * np.median(np.abs(first), axis=0))
             rounded = (_staircase(first) | climbs) & (noise <= _COARSEST * np.abs(table).max(axis=0))
             noise = np.where(still & ~rounded, 0.0, noise)
@@ -139,7 +140,7 @@ def treads(along: Callable[[float], Vector], base: Vector, eps: Vector) -> Vecto
         Standard deviation of each element's noise as far as it shows; 0 where it does not.
     """
     with np.errstate(all="ignore"):
-        wide = np.stack([base, *(along(step) for step in _WIDE)])
+        wide = np.stack([base, *(along(step) for step in WIDE)])
         largest = np.nanmax(np.where(np.isfinite(wide), np.abs(wide), 0.0), axis=0)
         sigma = np.zeros(base.shape)
         for spacing in SPACINGS[1:]:
@@ -148,7 +149,7 @@ def treads(along: Callable[[float], Vector], base: Vector, eps: Vector) -> Vecto
             disorderly = levels.max(axis=0) <= _ALIKE * levels.min(axis=0)
             rising = np.diff(table, n=min(ORDERS), axis=0) > 0
             disorderly &= rising.any(axis=0) & ~rising.all(axis=0)
-            noise = _length(levels) / math.sqrt(len(ORDERS))
+            noise = length(levels) / math.sqrt(len(ORDERS))
             sigma = np.where(disorderly & (noise <= _INSIDE * eps * largest), np.fmax(sigma, noise), sigma)
     return np.asarray(sigma)
 
@@ -161,13 +162,13 @@ def _by_order(table: Vector) -> Any:
         differences = np.diff(differences, axis=0)
         if order in ORDERS:
             gamma = math.factorial(order) ** 2 / math.factorial(2 * order)
-            levels.append(math.sqrt(gamma / len(differences)) * _length(differences))
+            levels.append(math.sqrt(gamma / len(differences)) * length(differences))
     return np.stack(levels)
 
 
-def _length(values: Any) -> Any:
+def length(values: Any) -> Any:
     """Return the Euclidean length along the first axis, without overflow on the way."""
-    largest = np.abs(values).max(axis=0)
+    largest = np.abs(values).max(axis=0, initial=0.0)
     unit = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)
     return unit * np.sqrt(np.sum(np.square(values / unit), axis=0))
 

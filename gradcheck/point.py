@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from gradcheck import noise
 from gradcheck.difference import Differences
 from gradcheck.evaluate import Evaluator, Vector
 from gradcheck.layer import Array, Named
-from gradcheck.probe import EntryRay, ProjectionRay, signed
+from gradcheck.probe import EntryRay, ProjectionRay, natural, signed
 
 Entry = tuple[str, tuple[int, ...]]
 """A primal's name and an index into it."""
@@ -100,9 +101,20 @@ class Point:
 
     def natural(self, name: str) -> Array:
         """Return the sizes of a primal's entries themselves; for zeros, that of a typical entry of the array, or 1."""
-        size = np.abs(self.evaluator.point[name].astype(np.float64))
-        typical = float(np.median(size[size > 0])) if np.any(size > 0) else 1.0
-        return np.where(size > 0, size, typical)
+        return natural(self.evaluator.point[name])
+
+    @contextmanager
+    def away(self) -> Iterator[Named]:
+        """Let the evaluator's point, `base` and `gradient` be changed inside the context; all are put back at the end.
+
+        Yields a copy of the point as it was.
+        """
+        base, gradient = self.base, self.gradient
+        try:
+            with self.evaluator.away() as at:
+                yield at
+        finally:
+            self.base, self.gradient = base, gradient
 
     def eps(self, name: str) -> float:
         """Return the machine epsilon that a first step along a primal is chosen for."""
@@ -214,20 +226,16 @@ class Point:
         if self._spread_measured is not None:
             return self._spread_measured
         spread: Named = {name: np.zeros(array.shape) for name, array in self.gradient.items()}
-        saved = {name: self.evaluator.point[name].copy() for name in self.gradient}  # constants stay
-        try:
+        with self.evaluator.away() as at:
             for _ in range(_REPEATS):
-                for name, array in saved.items():
-                    if array.dtype.kind == "f":
-                        eps = float(np.finfo(array.dtype).eps)
-                        self.evaluator.point[name][...] = array * (1 + eps * self.rng.choice([-1, 1], array.shape))
+                for name in self.gradient:  # constants stay
+                    eps = float(np.finfo(at[name].dtype).eps)
+                    bits = self.rng.choice([-1, 1], at[name].shape)
+                    self.evaluator.point[name][...] = at[name] * (1 + eps * bits)
                 with np.errstate(all="ignore"):
                     moved = self.again(jitter=True)
                 for name, array in moved.items():
-                    if name in spread and array.shape == spread[name].shape:
+                    if name in spread:
                         spread[name] = np.fmax(spread[name], np.abs(array - self.gradient[name]))
-        finally:
-            for name, array in saved.items():
-                self.evaluator.point[name][...] = array
         self._spread_measured = spread
         return spread

@@ -141,19 +141,15 @@ def _limited(comparison: Comparison, limits: Array) -> Comparison:
 def _residuals_beside(evaluator: Evaluator, residuals: Callable[[], Named]) -> list[Named]:
     """Return low-precision less float64 gradients at points some last bits away, and somewhat farther."""
     rng = np.random.default_rng(0)
-    saved = {name: array.copy() for name, array in evaluator.point.items()}
     found = []
-    try:
+    with evaluator.away() as at:
         for k in range(_REPEATS):
             for name in evaluator.layer.wrt:
-                array = saved[name]
+                array = at[name]
                 bits = rng.integers(1, _LAST_BITS, array.shape, endpoint=True) * rng.choice([-1, 1], array.shape)
                 # what hardly changes, such as a batch of two normalised, rounds in the same way a few bits away
                 share = eps_of(array.dtype) * bits if k % 2 else _FARTHER * signed(rng, array.shape)
                 evaluator.point[name][...] = array * (1 + share)
             with np.errstate(all="ignore"):
                 found.append(residuals())
-    finally:
-        for name, array in saved.items():
-            evaluator.point[name][...] = array
     return found

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from gradcheck.evaluate import Evaluator, Vector
-from gradcheck.layer import Named
+from gradcheck.layer import Array, Named
 
 _FAR = 1e-3  # steps beyond this part of a ray's scale are our own idea: the user's code need not be made for them
 _SMALLEST, _LARGEST = 2.0**-1022, 2.0**1000  # beyond these, steps lose their bits or overflow
@@ -120,6 +120,20 @@ def signed(rng: np.random.Generator, shape: tuple[int, ...]) -> Vector:
     """
     magnitude = rng.uniform(0.5, 1.5, shape)
     return np.asarray(np.where(rng.random(shape) < 0.5, -magnitude, magnitude))
+
+
+def natural(array: Array) -> Vector:
+    """Return the sizes of an array's numbers, in its shape; for zeros, that of a typical one, or 1 if all are zero.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> natural(np.array([-3.0, 0.0, 1.0])), natural(np.zeros(2))
+    (array([3., 2., 1.]), array([1., 1.]))
+    """
+    size = np.abs(array.astype(np.float64))
+    typical = float(np.median(size[size > 0])) if np.any(size > 0) else 1.0
+    return np.asarray(np.where(size > 0, size, typical))
 
 
 def power_of_two(step: float) -> float:

@@ -133,21 +133,15 @@ def _moved_off(point: Point) -> Iterator[bool]:
     Outputs and gradient are those of the moved point inside the context.
     """
     evaluator = point.evaluator
-    saved = {name: evaluator.point[name].copy() for name in point.gradient}  # constants stay where they are
-    base, gradient = point.base, point.gradient
-    try:
-        for name, array in saved.items():
-            shift = _OFF * point.natural(name) * signed(point.rng, array.shape)
-            evaluator.point[name][...] = array + shift.astype(array.dtype)
+    with point.away() as at:
+        for name in point.gradient:  # constants stay where they are
+            shift = _OFF * point.natural(name) * signed(point.rng, at[name].shape)
+            evaluator.point[name][...] = at[name] + shift.astype(at[name].dtype)
         with np.errstate(all="ignore"):
             moved = point.again()
         outputs = evaluator.outputs("all inputs moved off their kinks")
         point.base, point.gradient = outputs, moved
         yield bool(np.isfinite(outputs).all()) and all(bool(np.isfinite(array).all()) for array in moved.values())
-    finally:
-        point.base, point.gradient = base, gradient
-        for name, array in saved.items():
-            evaluator.point[name][...] = array
 
 
 def _project(point: Point, direction: Named, rtol: float, scale: float = 0.0) -> Comparison:

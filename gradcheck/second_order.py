@@ -12,6 +12,7 @@ from gradcheck.errors import ArgumentError
 from gradcheck.layer import Derivative, Layer, Named
 from gradcheck.options import Options
 from gradcheck.parts import is_inexact, parts
+from gradcheck.probe import natural, signed
 from gradcheck.report import Report, Verdict, Violation
 from gradcheck.report.merge import merge
 from gradcheck.run import run
@@ -114,10 +115,7 @@ def _beside(
     moved = {key: array.copy(order="K") for key, array in gradient.primals.items()}
     for key in gradient.wrt:
         numbers = parts(moved[key])
-        size = np.abs(numbers.astype(np.float64))
-        typical = float(np.median(size[size > 0])) if np.any(size > 0) else 1.0
-        step = rng.uniform(0.5 * _STEP, 1.5 * _STEP, size.shape) * rng.choice([-1.0, 1.0], size.shape)
-        numbers[...] = numbers + sign * step * np.where(size > 0, size, typical)
+        numbers[...] = numbers + sign * _STEP * signed(rng, numbers.shape) * natural(numbers)
     loss = _Watched(gradient.call)
     name = f"{gradient.name}, a step {side}"
     try:
