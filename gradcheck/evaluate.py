@@ -231,13 +231,17 @@ class Evaluator:
                 return self.flatten(self.run(moved=moved).outputs)
             except (BudgetSpent, KeyboardInterrupt):
                 raise
-            except (ArithmeticError, np.linalg.LinAlgError):
-                pass
             except Exception as error:
-                math_domain = isinstance(error, ValueError) and str(error).startswith(("math domain", "math range"))
-                if not far and not math_domain:
+                if not far and not left_domain(error):
                     raise
         return np.full(sum(parts(like).size for like in self._like.values()), np.nan)
+
+
+def left_domain(error: Exception) -> bool:
+    """Tell whether an exception stands for a point outside f's domain: 1 / 0, log(-1), an indefinite matrix."""
+    if isinstance(error, ValueError) and str(error).startswith(("math domain", "math range")):
+        return True
+    return isinstance(error, (ArithmeticError, np.linalg.LinAlgError))
 
 
 def _refuses_read_only(error: ValueError) -> bool:

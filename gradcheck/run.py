@@ -10,7 +10,7 @@ import numpy as np
 from gradcheck.complex_step import ComplexStep
 from gradcheck.contract import Findings, examine
 from gradcheck.errors import ArgumentError
-from gradcheck.evaluate import BudgetSpent, Evaluator, Pass, Vector
+from gradcheck.evaluate import BudgetSpent, Evaluator, Pass, Vector, left_domain
 from gradcheck.joint import judge_jointly
 from gradcheck.judge import Judge, Tally
 from gradcheck.layer import Array, BrokenContract, Layer, Named
@@ -292,7 +292,9 @@ def _again(layer: Layer, evaluator: Evaluator, cotangents: Named) -> Named:
     """Return the analytic gradient at the evaluator's moved point, as real numbers; NaN where it left its domain."""
     try:
         return real_parts(_gradient(layer, evaluator, cotangents, moved="the inputs moved a little"))
-    except ArithmeticError:
+    except Exception as error:
+        if not left_domain(error):
+            raise
         return {name: np.full(evaluator.point[name].shape, np.nan) for name in layer.wrt}
 
 

@@ -10,20 +10,12 @@ from gradcheck.difference import Differences, Estimate, Level, climb_down
 from gradcheck.layer import Named
 from gradcheck.point import Entry, Point
 from gradcheck.probe import power_of_two
+from gradcheck.rounded import INSIDE, forgotten, rounded_away
 from gradcheck.tolerance import agree, meaningful
 
 _PLATEAU = 0.1  # the bar of a plateau at wide steps, beside its slope
 _FAR = 1e-2  # slopes over steps of at least this part of the scale tell how steep f is
-_INSIDE = 4.0  # last bits of f's range that rounding inside it may cost
-_WAVE = 0.1
-_HEIGHTS = 2.0  # of a tread: what it hides at most
-_NEAR_EDGE = 30.0
-_FAR_AWAY = 64.0
-_BISECTIONS = 24
-_BEYOND_EDGE = 2.0**-12  # of the distance to an edge
-_CLEARLY = 10.0  # so many times its noise a difference must be off
-_STEADY = 0.1  # of an error: so little the quotient may change with the step
-_TREAD = 0.1  # a jump of rounding inside f that moves the quotient by this part of an error may hide the rest of it
+_WAVE = 0.1  # of the length of a wave that has the slope of the error and the height of what f was seen to change
 _HUGE = 1e300
 _WIDEST = 1e4  # the coarsest step, in units of the point, that is tried where noise drowns the others
 
@@ -94,71 +86,15 @@ def settle(point: Point, entry: Entry, differences: Differences, level: Level, r
             # be seen.
             return Settled(beside, steepest)
         estimate = _widen(differences, estimate, levels, analytic, rtol)
-    if not estimate.kinked and not agree(analytic, estimate.value, estimate.error_bar, rtol):
-        coarse = kink.rough(levels, estimate, analytic)
-        inside = _INSIDE * point.last_bit * steepest * differences.ray.scale
-        gap = abs(analytic - estimate.value)
-        height = kink.nearby_jump(levels, estimate, gap, differences.level)
-        coarser = [each.central for each in levels if each.step > estimate.step and math.isfinite(each.central)]
-        if estimate.value == 0 and _between_treads(analytic, differences, levels):
-            reason = "f climbs in treads here, and the point lies on one: what it does in between is rounded away"
-            estimate = replace(estimate, error_bar=math.inf, reason=reason)
-        elif (
-            height and estimate.value == 0 and kink.beside(levels) is None and min(coarser) <= analytic <= max(coarser)
-        ):
-            reason = f"f is a staircase here: flat at the point, with a step of height {height:.2g} nearby"
-            estimate = replace(estimate, error_bar=math.inf, reason=reason)
-        elif 0 < (tread := kink.nearby_jump(levels, estimate, _TREAD * gap, differences.level)) <= inside:
-            reason = f"f jumps by {tread:.1g} nearby, which rounding inside it may well do, and is even between"
-            estimate = replace(estimate, error_bar=math.inf, reason=reason)
-        elif coarse is not None:
-            reason = (
-                f"f is rough: its slope is {coarse.value:.6g} over steps of {coarse.step:.1g} and {estimate.value:.6g}"
-                f" over {estimate.step:.1g}"
-            )
-            estimate = replace(coarse, error_bar=math.inf, reason=reason)
-    elif not estimate.kinked and _told_apart(analytic, differences, level, estimate):
-        reason = (
-            f"off by {abs(analytic - level.central):.2g} at two small steps, more than noise, and the rest is vaguer"
-        )
-        estimate = replace(estimate, error_bar=math.inf, reason=reason)
-    return Settled(estimate, steepest)
-
-
-def _between_treads(analytic: float, differences: Differences, levels: list[Level]) -> bool:
-    """Tell whether f, where it first moves, stands still again at once: a tread, and not the slope beyond a kink.
-
-    The tread must be high enough to hide what the analytic value predicts, and lead where it points.
-    """
-    moving = [level.step for level in levels if level.central != 0 or level.jump != 0]
-    if not moving and differences.changes(0.0, _FAR_AWAY * differences.ray.scale):
-        moving = [_FAR_AWAY * differences.ray.scale]
-    still = [level.step for level in levels if level.central == 0 == level.jump and level.step < min(moving, default=0)]
-    if not still:
-        return False
-    least, most = max(still), min(moving)
-    for _ in range(_BISECTIONS):
-        middle = math.sqrt(least * most)
-        if differences.changes(0.0, middle):
-            most = middle
+    if not estimate.kinked:
+        if agree(analytic, estimate.value, estimate.error_bar, rtol):
+            reason = forgotten(analytic, differences, level, estimate)
         else:
-            least = middle
-    beyond = differences.level(most * (1 + _BEYOND_EDGE))
-    height = max(abs(beyond.forward), abs(beyond.backward)) * beyond.step
-    near = [level for level in levels if most <= level.step <= _NEAR_EDGE * most]
-    sides = [side for level in (*near, beyond) for side in (level.forward, level.backward)]
-    toward = min(sides) < 0 if analytic < 0 else max(sides) > 0
-    hidden = abs(analytic) * least <= _HEIGHTS * height and toward
-    return hidden and not differences.changes(most * (1 + _BEYOND_EDGE), most * (1 + 4 * _BEYOND_EDGE))
-
-
-def _told_apart(analytic: float, differences: Differences, level: Level, estimate: Estimate) -> bool:
-    """Tell whether the first look, and one at a smaller step, contradict what a much vaguer estimate would let pass."""
-    error = abs(analytic - level.central)
-    if not (_CLEARLY * level.noise < error < estimate.error_bar < math.inf):
-        return False
-    finer = differences.level(level.step / 4)
-    return abs(finer.central - level.central) <= _STEADY * error and _CLEARLY * finer.noise < error
+            inside = INSIDE * point.last_bit * steepest * differences.ray.scale
+            reason = rounded_away(analytic, differences, levels, estimate, inside)
+        if reason:
+            estimate = replace(estimate, error_bar=math.inf, reason=reason)
+    return Settled(estimate, steepest)
 
 
 def settle_along(point: Point, direction: Named) -> Settled:
@@ -194,7 +130,7 @@ def _confirm(analytic: float, differences: Differences, level: Level, last_bit: 
         return None
     ray = differences.ray
     still = level.central == 0 == level.jump
-    if still or differences.unmoved or error * level.step <= _INSIDE * last_bit * differences.steepest * ray.scale:
+    if still or differences.unmoved or error * level.step <= INSIDE * last_bit * differences.steepest * ray.scale:
         return None
     coarse = differences.level(64 * level.step)
     seen = max(abs(each.central) * each.step for each in (coarse, level) if math.isfinite(each.central))

@@ -33,6 +33,7 @@ ORDER = [
     "complex_step",
     "nearby",
     "convex",
+    "rounded",
     "settle",
     "ties",
     "joint",

@@ -98,7 +98,8 @@ def slope_of(case: Case, corruption: Corruption, inputs: Any) -> float:
     """Return the derivative of the corruption's output by its entry, at some inputs."""
     unit = [np.zeros(array.shape, array.dtype if array.dtype.kind == "f" else float) for array in inputs]
     unit[corruption.place][corruption.index] = 1
-    return float(np.asarray(case.network.jvp(unit, *inputs))[corruption.output])
+    with np.errstate(all="ignore"):  # a layer may overflow inside, as written
+        return float(np.asarray(case.network.jvp(unit, *inputs))[corruption.output])
 
 
 def _grad(case: Case, pull: Pull, corruption: Corruption | None, options: dict[str, Any]) -> Report:
