@@ -65,6 +65,10 @@ def examine(evaluator: Evaluator, vectors: Named, first: Pass, expected: Named, 
     for what in first.changed:
         name, by = what.rsplit(" by ", maxsplit=1)
         found.violate("mutation", name, f"{name} was changed in place by {by}: work on a copy")
+    for name, array in _written_all_the_same(evaluator).items():
+        text = f"{name} was changed in place, though it was lent read-only (its writeable flag was set): work on a copy"
+        found.violate("mutation", name, text)
+        evaluator.given[name][...] = array
     raw = first.result or {}
     found.result = _arrays(raw, expected, found, evaluator.layer)
     if found.violations or not thorough:
@@ -84,6 +88,16 @@ def examine(evaluator: Evaluator, vectors: Named, first: Pass, expected: Named, 
     if not found.violations:
         _second_forward(evaluator, vectors, expected, found)
     return found
+
+
+def _written_all_the_same(evaluator: Evaluator) -> Named:
+    """Return the primals that are no longer what they were, as they were: a view's flag can be set back by anyone."""
+    given = evaluator.layer.primals
+    return {
+        name: array
+        for name, array in given.items()
+        if not np.array_equal(array, evaluator.given[name], equal_nan=is_inexact(array))
+    }
 
 
 def _arrays(result: Mapping[str, Any], expected: Named, found: Findings, layer: Layer) -> Named:

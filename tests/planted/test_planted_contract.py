@@ -692,3 +692,28 @@ def test_contract_is_checked_before_numbers():
 )
 def test_shape_advice(got, wanted, advice):
     assert shape_advice(got, wanted) == advice
+
+
+@pytest.mark.parametrize("scribbler", ["forward", "backward"])
+def test_input_that_is_made_writeable_and_written_to_is_a_mutation(scribbler):
+    def scribble(x):
+        x.flags.writeable = True
+        x[0] = 7.0
+
+    def f(x):
+        y = 2.0 * x
+        if scribbler == "forward":
+            scribble(x)
+        return y
+
+    def vjp(g, x):
+        if scribbler == "backward":
+            scribble(x)
+        return 2.0 * g
+
+    x = np.array([0.5, 1.5])
+    report = check_vjp(f, vjp, x)
+    assert report.verdict is Verdict.CONTRACT
+    assert [violation.kind for violation in report.violations] == ["mutation"], str(report)
+    assert "x was changed in place, though it was lent read-only" in str(report)
+    assert np.array_equal(x, [0.5, 1.5])
