@@ -10,14 +10,18 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from gradcheck import kink
 from gradcheck.evaluate import BudgetSpent
 from gradcheck.judge import Judge, Tally
 from gradcheck.layer import Array, Named
 from gradcheck.point import Entry, Point
 from gradcheck.probe import default_step, signed
 from gradcheck.report import Comparison, Verdict
+from gradcheck.rounded import forgotten
 from gradcheck.settle import settle_along
 
+SMALL = 64
+"""Primals of so few entries are judged entry by entry as soon as a projection does not settle them."""
 _CULPRITS = 32  # a projection is searched until so many wrong entries are found
 _SAMPLED = 4  # so many of the entries on kinks are judged one by one
 _DECADES = 2.0  # entries whose shares lie farther apart than this are projected apart
@@ -64,6 +68,10 @@ def fast(judge: Judge, name: str) -> Tally:
             if total.verdict is Verdict.MATCH:
                 tally.comparisons.append(total)
                 tally.judged += int(block.sum())
+            elif gradient.size <= SMALL:
+                point.gradient[name] = given
+                tally = judge.full(name)
+                break
             else:
                 _search(judge, name, direction, np.flatnonzero(block), total, tally)
     except BudgetSpent:
@@ -157,15 +165,19 @@ def _project(point: Point, direction: Named, rtol: float, scale: float = 0.0) ->
     value, bar = level.central - ray.slip(step, point.gradient), level.noise
     # The tolerance is that of the largest single entry, whatever their number.
     limit = rtol * largest + bar
-    kinked, steepest = False, 0.0
-    if not (abs(expected - value) <= limit and bar <= max(_SHARP * largest, rtol * abs(expected))):
+    steepest, doubtful = 0.0, False
+    finer = differences.level(step / 4) if abs(level.jump) > 2 * level.jump_noise else level
+    kinked = kink.persists(level, finer)
+    if not kinked and not (abs(expected - value) <= limit and bar <= max(_SHARP * largest, rtol * abs(expected))):
         settled = settle_along(point, direction)
+        first = replace(level, central=value)
+        doubtful = bool(forgotten(expected, differences, first, settled.estimate))
         estimate, steepest = settled.estimate, settled.steepest
         value, bar, step, kinked = estimate.value, estimate.error_bar, estimate.step, estimate.kinked
         limit = rtol * largest + bar
     null = largest == 0 and bar <= 1e-9 * max(point.size, steepest)
     known = bar <= max(_MEANINGFUL * largest, rtol * scale) or null
-    good = not kinked and abs(expected - value) <= limit < math.inf and known
+    good = not kinked and not doubtful and abs(expected - value) <= limit < math.inf and known
     reason = "" if good else _UNEXPLAINED
     verdict = Verdict.MATCH if good else Verdict.INCONCLUSIVE
     shown = limit if math.isfinite(limit) else math.inf
@@ -175,15 +187,20 @@ def _project(point: Point, direction: Named, rtol: float, scale: float = 0.0) ->
 
 
 def _disagrees(point: Point, direction: Named, rtol: float) -> bool:
-    """Tell cheaply whether a part of a projection disagrees as the whole does: at two steps, a real error stays."""
+    """Tell cheaply whether a part of a projection disagrees as the whole does, or is on a kink.
+
+    At two steps: a real error stays, and so does a kink.
+    """
     expected, largest = point.directional(direction), _largest(point, direction)
     differences, ray = point.along(direction)
     step = default_step(max(point.eps(name) for name in direction), 1.0)
-    for each in (step, step / 16):
-        level = differences.level(each)
-        if abs(level.central - ray.slip(each, point.gradient) - expected) <= rtol * largest + level.noise:
-            return False
-    return True
+    levels = differences.level(step), differences.level(step / 16)
+    if kink.persists(*levels):
+        return True
+    return all(
+        abs(level.central - ray.slip(level.step, point.gradient) - expected) > rtol * largest + level.noise
+        for level in levels
+    )
 
 
 def _largest(point: Point, direction: Named) -> float:

@@ -29,13 +29,12 @@ from gradcheck.parts import (
 from gradcheck.point import Point
 from gradcheck.precision import coarsest, compare_low, widened
 from gradcheck.probe import signed
-from gradcheck.project import fast
+from gradcheck.project import SMALL, fast
 from gradcheck.report import Report, Verdict, Violation
 from gradcheck.summarise import summarise
 from gradcheck.tolerance import default_rtol
 
 _LOOKED_INTO = 16  # entries of a misshapen gradient that are compared, to say more about it
-_SMALL = 64  # primals of so few entries are judged entry by entry beside a kink, in fast mode too
 FULL_UP_TO = 10_000
 """``mode="auto"`` probes every entry of primals with at most so many entries in all, and projects larger ones."""
 
@@ -352,7 +351,7 @@ def _tallies(
     tallies = {name: fast(judge, name) if mode == "fast" else judge.full(name, shuffled=shuffled) for name in layer.wrt}
     if mode == "fast" and judge.on_kinks:
         for name, tally in tallies.items():  # what shares a kink with an entry found there is legal or not with it
-            if layer.primals[name].size <= _SMALL and any(c.index is None for c in tally.comparisons):
+            if layer.primals[name].size <= SMALL and any(c.index is None for c in tally.comparisons):
                 tallies[name] = judge.full(name)
     if complex_step:
         notes.append(complex_step.note())
