@@ -46,7 +46,7 @@ def widened(layer: Layer, evaluator: Evaluator) -> Evaluator | None:
 def compare_low(
     layer: Layer,
     evaluator: Evaluator,
-    residuals: Callable[[], Named],
+    residuals: Callable[[], tuple[Named, Named]],
     low: Named,
     high: Named,
     tallies: dict[str, Tally],
@@ -64,8 +64,8 @@ def compare_low(
     evaluator : Evaluator
         At the point, in the layer's own precision.
     residuals : callable
-        ``residuals()`` returns the low-precision gradient less the float64 one at the evaluator's moved point, as real
-        float64 numbers.
+        ``residuals()`` returns the low-precision gradient less the float64 one, and the float64 one, at the
+        evaluator's moved point, as real float64 numbers.
     low, high : dict of str to ndarray
         The two gradients; `high` as the real numbers that it is made of.
     tallies : dict of str to Tally
@@ -81,15 +81,15 @@ def compare_low(
     -----
     A right backward differs by its rounding, and cancellation can make that larger than any relative tolerance. It is
     measured by how much the difference changes when the point moves by last bits: that of an error stays. It is never
-    taken to be more than the square root of the dtype's epsilon beside the largest entry of all gradients, nor less
-    than a few last bits of that or of the largest weighted output: terms of such size may have cancelled, as in
+    taken to be more than the square root of the dtype's epsilon beside the largest entry of all gradients there, nor
+    less than a few last bits of that or of the largest weighted output: terms of such size may have cancelled, as in
     ``1 - tanh(x) ** 2``. What underflows may be lost.
 
     Where the two agree at most points a few last bits away, the point itself lies on a tie in low precision and beside
     it in float64: nothing is wrong.
     """
-    beside: list[Named] | None = None
-    largest = max((float(np.abs(array).max(initial=0.0)) for array in high.values()), default=0.0)
+    beside: list[tuple[Named, Named]] | None = None
+    largest = _largest(high)
     for name, tally in tallies.items():
         coarse, fine = parts(low[name]).astype(np.float64), high[name]
         relative = rtol or default_rtol([low[name].dtype, layer.primals[name].dtype])
@@ -100,9 +100,11 @@ def compare_low(
             continue
         if beside is None:
             beside = _residuals_beside(evaluator, residuals)
+            # at a perfect prediction all gradients vanish, and what they are sums of does not
+            largest = max([largest, *(_largest(fine) for _, fine in beside)])
         eps = eps_of(low[name].dtype)
         tiny = float(np.finfo(low[name].dtype).tiny)
-        around = np.stack([coarse - fine, *(each[name] for each in beside)])
+        around = np.stack([coarse - fine, *(off[name] for off, _ in beside)])
         spread = np.max(np.abs(around - np.median(around, axis=0)), axis=0)
         typical = float(np.sqrt(np.mean(spread**2)))  # for entries that by chance did not change
         measured = np.minimum(4 * spread + 4 * typical, math.sqrt(eps) * largest)
@@ -138,8 +140,14 @@ def _limited(comparison: Comparison, limits: Array) -> Comparison:
     return replace(comparison, limit=max(limit, comparison.limit))
 
 
-def _residuals_beside(evaluator: Evaluator, residuals: Callable[[], Named]) -> list[Named]:
-    """Return low-precision less float64 gradients at points some last bits away, and somewhat farther."""
+def _largest(named: Named) -> float:
+    return max(
+        (float(np.max(np.abs(array), initial=0.0, where=np.isfinite(array))) for array in named.values()), default=0.0
+    )
+
+
+def _residuals_beside(evaluator: Evaluator, residuals: Callable[[], tuple[Named, Named]]) -> list[tuple[Named, Named]]:
+    """Return low-precision less float64 gradients, and the latter, at points some last bits away and farther."""
     rng = np.random.default_rng(0)
     found = []
     with evaluator.away() as at:

@@ -219,10 +219,10 @@ def _compare(
     evaluator.take_calls(wide.evaluator)
     low = result if layer.mode == "vjp" else _gradient(layer, evaluator, cotangents)
 
-    def residuals() -> Named:
+    def residuals() -> tuple[Named, Named]:
         coarse = _again(layer, evaluator, cotangents)
         fine = wide.beside(layer, evaluator)
-        return {name: array - fine[name] for name, array in coarse.items()}
+        return {name: array - fine[name] for name, array in coarse.items()}, fine
 
     try:
         compare_low(

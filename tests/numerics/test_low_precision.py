@@ -83,3 +83,21 @@ def test_one_wrong_entry_of_a_float32_backward_is_caught(factor):
     weights[7] = factor
     report = check_vjp(np.tanh, lambda g, x: g * (1 - np.tanh(x) ** 2) * weights, x)
     assert [c.index for c in report.comparisons if c.verdict is Verdict.MISMATCH] == [(7,)]
+
+
+def test_residual_that_is_zero_in_float32_only_is_no_error():
+    """A prediction that equals its target in float32 and not in float64: the gradients are 0 and 4e-7."""
+    x = np.array([-7.7e-10, -2.7275145, -4.1091013, -1.0], np.float32)
+    target = np.float32(np.sum(np.abs(x)))
+
+    def loss(x, target):
+        return np.square(np.sum(np.abs(x)) - target)
+
+    def vjp(g, x, target):
+        slope = g * 2 * (np.sum(np.abs(x)) - target)
+        return slope * np.sign(x), -slope
+
+    report = check_vjp(loss, vjp, x, target)
+    assert report.verdict not in (Verdict.MISMATCH, Verdict.CONTRACT), str(report)
+    doubled = check_vjp(loss, lambda g, x, target: tuple(2 * each for each in vjp(g, x, target)), x, target + 0.5)
+    assert doubled.verdict is Verdict.MISMATCH, str(doubled)
