@@ -208,12 +208,9 @@ class Accuser:
         """Tell whether what was measured as noise is nearly all of f, and may be a wave too short for any spacing."""
         differences = self.point.along_entry(entry)
         differences.explore()
-        ray, reached = differences.ray, differences.reached
+        ray = differences.ray
         noise = differences.noise_at(1.0)
-        span = max(
-            float(np.abs(self.point.cotangent[reached]) @ np.abs(self.point.base[reached])),
-            ray.scale * differences.steepest,
-        )
+        span = max(differences.size, ray.scale * differences.steepest)
         return noise > _NEARLY_ALL * span and error * _SHORTEST * ray.spacing < noise
 
     def _on_a_kink(self, entry: Entry) -> bool:
@@ -223,7 +220,7 @@ class Accuser:
         has the same slope on both sides of every direction.
         """
         point = self.point
-        reached = point.along_entry(entry)
+        reached = point.along_entry(entry, alone=True)
         reached.explore()
         # an entry tied with others may reach nothing alone: then all outputs are looked at
         weights = np.where(reached.reached | reached.unmoved, point.cotangent, 0.0)

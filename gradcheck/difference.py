@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from gradcheck.evaluate import Vector
 from gradcheck.noise import WIDE, length
@@ -71,24 +72,39 @@ class Differences:
         Weights of the outputs.
     noise : ndarray, shape (m,)
         Standard deviation of each output.
+    outputs : slice or ndarray of int
+        Those of the m that the ray returns: the others are known not to react to it.
     """
 
-    def __init__(self, ray: Ray, base: Vector, cotangent: Vector, noise: Vector) -> None:
+    def __init__(
+        self,
+        ray: Ray,
+        base: Vector,
+        cotangent: Vector,
+        noise: Vector,
+        outputs: slice | npt.NDArray[np.intp] = slice(None),
+    ) -> None:
         self.ray = ray
-        self._base = base
-        self._cotangent = cotangent
+        self._outputs = outputs
+        self._base = base[outputs]
+        self._cotangent = cotangent[outputs]
         self.take_noise(noise)
-        self.reached = np.zeros(base.shape, bool)
+        self.reached = np.zeros(self._base.shape, bool)
         self.steepest = 0.0
 
     def take_noise(self, noise: Vector) -> None:
-        """Reckon with this standard deviation of each output from now on."""
-        self._deviation = np.abs(self._cotangent * noise)
+        """Reckon with this standard deviation of each of the m outputs from now on."""
+        self._deviation = np.abs(self._cotangent * noise[self._outputs])
 
     @property
     def unmoved(self) -> bool:
         """True while no step has changed any output."""
         return not self.reached.any()
+
+    @property
+    def size(self) -> float:
+        """The weighted size at the point of the outputs that some step has changed so far."""
+        return float(np.abs(self._cotangent[self.reached]) @ np.abs(self._base[self.reached]))
 
     def explore(self) -> bool:
         """Find out which outputs react at all, by wide steps; tell whether new ones showed.
@@ -159,7 +175,9 @@ class Differences:
         finer = self._by_output(step / 4)
         with np.errstate(invalid="ignore"):
             jump, left = np.abs(forward - backward), np.abs(finer[0] - finer[1])
-            kinked = (jump > 2 * noise) & (left > 2 * finer[2]) & (left > 0.5 * jump)
+            # stays as the step shrinks: what grows is the tread of a staircase, or a jump
+            stays = (left > 0.5 * jump) & (left < 2 * jump)
+            kinked = (jump > 2 * noise) & (left > 2 * finer[2]) & stays
             low = np.where(kinked, np.minimum(forward, backward), 0.5 * (forward + backward))
             high = np.where(kinked, np.maximum(forward, backward), 0.5 * (forward + backward))
         return float(low.sum()), float(high.sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -187,6 +188,11 @@ class Evaluator:
         return vectors[0] if len(vectors) == 1 else np.concatenate(vectors)
 
     @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """The shapes of the remembered outputs, as real numbers, in the order of `flatten`."""
+        return [parts(self._like[name]).shape for name in self.names]
+
+    @property
     def real_outputs(self) -> bool:
         """True where no remembered output is complex."""
         return all(like.dtype.kind == "f" for like in self._like.values())
@@ -234,7 +240,7 @@ class Evaluator:
             except Exception as error:
                 if not far and not left_domain(error):
                     raise
-        return np.full(sum(parts(like).size for like in self._like.values()), np.nan)
+        return np.full(sum(map(math.prod, self.shapes)), np.nan)
 
 
 def left_domain(error: Exception) -> bool:

@@ -19,7 +19,10 @@ from gradcheck.report import Comparison, Verdict
 from gradcheck.settle import Settled, settle, settle_along, tells
 from gradcheck.tolerance import agree, allowed, meaningful
 
-_SUSPICIOUS = 1e-2  # one-sided slopes that differ by more than this part of themselves are looked at twice
+OTHERS_KEPT = 10
+"""So many comparisons of entries that are not wrong are kept, the worst."""
+SUSPICIOUS = 1e-2
+"""One-sided slopes that differ by more than this part of themselves are looked at twice."""
 _CLEAR = 1e-3  # a bar of the first step below this part of an entry is good enough; a ladder would only sharpen it
 _ACCUSES = 9.0  # so many more error bars than allowed: noise is measured in one direction, and may be larger in others
 _ALONE = 3  # so few doubtful entries are measured one by one, not together
@@ -40,16 +43,19 @@ class Tally:
         Spent on it.
     left_out : int
         Entries that the budget did not reach.
+    limit : float
+        Of those that agree and are not in `comparisons`: the smallest error that would have been seen in each.
     """
 
     comparisons: list[Comparison] = field(default_factory=list)
     judged: int = 0
     forward_calls: int = 0
     left_out: int = 0
+    limit: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Doubt:
+class Doubt:
     """An entry whose difference drowns in the noise of the first step: agreed within `bar`."""
 
     entry: Entry
@@ -85,54 +91,35 @@ class Judge:
         self._accuser = Accuser(point, rtol)
         self.on_kinks = self._accuser.on_kinks
 
-    def full(self, name: str, *, shuffled: bool = False) -> Tally:
-        """Judge every entry of one primal.
-
-        Parameters
-        ----------
-        name : str
-            The primal.
-        shuffled : bool
-            In random order, so that a budget that ends early leaves no whole region out.
-
-        Returns
-        -------
-        Tally
-            Entries that the budget did not reach are not in it, but counted.
-        """
-        entries: list[Entry] = [(name, index) for index in np.ndindex(self.point.gradient[name].shape)]
-        if shuffled:
-            entries = [entries[i] for i in self.point.rng.permutation(len(entries))]
-        return self.entries(entries)
-
     def entries(self, entries: list[Entry]) -> Tally:
         """Judge some entries."""
         tally = Tally()
         evaluator = self.point.evaluator
         before = evaluator.forward_calls
-        doubts: list[_Doubt] = []
+        doubts: list[Doubt] = []
         try:
             self.point.measure()
             for entry in entries:
-                outcome = self._first_look(entry)
-                if isinstance(outcome, _Doubt):
+                outcome = self.entry(entry)
+                if isinstance(outcome, Doubt):
                     doubts.append(outcome)
                 else:
                     tally.comparisons.append(outcome)
         except BudgetSpent:
             tally.left_out = len(entries) - len(tally.comparisons) - len(doubts)
-        try:
-            tally.comparisons += self._together(doubts)
-        except BudgetSpent:
-            tally.comparisons += [self._agreed(doubt, doubt.bar) for doubt in doubts]
+        tally.comparisons += self.together(doubts)
         tally.judged = sum(c.verdict is not Verdict.INCONCLUSIVE for c in tally.comparisons)
         tally.forward_calls = evaluator.forward_calls - before
         return tally
 
     # ------------------------------------------------------------------ one entry
 
-    def _first_look(self, entry: Entry) -> Comparison | _Doubt:
-        """Take one central difference; two independent computations do not agree to six digits by accident."""
+    def entry(self, entry: Entry) -> Comparison | Doubt:
+        """Judge one entry; a doubt is left to `together`.
+
+        One central difference is enough where it agrees: two independent computations do not agree to six digits by
+        accident.
+        """
         analytic = self.point.analytic(entry)
         differences = self.point.along_entry(entry)
         level = differences.level(default_step(self.point.eps(entry[0]), differences.ray.scale))
@@ -144,16 +131,16 @@ class Judge:
         hidden = differences.hidden_at(level.step)
         scale = self.point.scale[entry[0]]
         if differences.unmoved and analytic == 0:
-            return _Doubt(entry, level, hidden)
+            return Doubt(entry, level, hidden)
         if agree(analytic, level.central, 0.0, self.rtol):
             if not meaningful(analytic, analytic, level.noise, scale, self.rtol):
-                return _Doubt(entry, level, level.noise + hidden)  # by luck, as far as can be told
+                return Doubt(entry, level, level.noise + hidden)  # by luck, as far as can be told
             material = not meaningful(analytic, analytic, hidden, scale, self.rtol)
             if _looks_smooth(differences, level) and not (material and differences.explore()):
                 return self._compare(entry, Settled(Estimate.smooth(level.central, level.noise, level.step), 0.0))
             return self._settle(entry, differences, level)
         if agree(analytic, level.central, level.noise, self.rtol):
-            return _Doubt(entry, level, level.noise + hidden)
+            return Doubt(entry, level, level.noise + hidden)
         return self._settle(entry, differences, level)
 
     def _exactly(self, entry: Entry, estimate: Estimate) -> Comparison:
@@ -173,12 +160,18 @@ class Judge:
 
     # ------------------------------------------------------------------ what drowns in noise
 
-    def _together(self, doubts: list[_Doubt]) -> list[Comparison]:
-        """Judge entries that agree within noise, all of them along one direction where that is possible.
+    def together(self, doubts: list[Doubt]) -> list[Comparison]:
+        """Judge doubts: entries that agree within noise, all of them along one direction where that is possible.
 
         Each on its own would need a ladder; one ladder along a random direction bounds the error of every one of
         them, because errors of single entries do not cancel under random weights.
         """
+        try:
+            return self._together(doubts)
+        except BudgetSpent:
+            return [self._agreed(doubt, doubt.bar) for doubt in doubts]
+
+    def _together(self, doubts: list[Doubt]) -> list[Comparison]:
         done, vague = [], []
         for doubt in doubts:
             analytic = self.point.analytic(doubt.entry)
@@ -194,7 +187,7 @@ class Judge:
             return done + self._together(vague[:half]) + self._together(vague[half:])
         return done + agreed
 
-    def _by_one_ladder(self, doubts: list[_Doubt]) -> list[Comparison] | None:
+    def _by_one_ladder(self, doubts: list[Doubt]) -> list[Comparison] | None:
         """Bound the error of each of several entries by a ladder along one direction; None where that fails."""
         weights = signed(self.point.rng, (len(doubts),))
         direction: Named = {}
@@ -219,7 +212,7 @@ class Judge:
         # fewer entries have less truncation than all of them together: worth splitting where that could decide
         return agreed if all(c.verdict.ok for c in agreed) or len(doubts) > _WORTH_SPLITTING else None
 
-    def _agreed(self, doubt: _Doubt, known_to: float, steepest: float = 0.0, others: str = "") -> Comparison:
+    def _agreed(self, doubt: Doubt, known_to: float, steepest: float = 0.0, others: str = "") -> Comparison:
         """Give the verdict on an entry that agrees within noise and whose error is known to be at most `known_to`."""
         estimate = Estimate.smooth(doubt.level.central, max(doubt.bar, known_to), doubt.level.step)
         bound = Settled(replace(estimate, value=self.point.analytic(doubt.entry), error_bar=known_to), steepest)
@@ -292,7 +285,7 @@ def _looks_smooth(differences: Differences, level: Level) -> bool:
     if not (math.isfinite(level.forward) and math.isfinite(level.backward)):
         return False
     jump = abs(level.jump)
-    if jump <= _SUSPICIOUS * max(abs(level.forward), abs(level.backward)) or jump <= 2 * level.jump_noise:
+    if jump <= SUSPICIOUS * max(abs(level.forward), abs(level.backward)) or jump <= 2 * level.jump_noise:
         return True
     finer = differences.level(level.step / 4)
     return not kink.persists(level, finer) and math.isfinite(finer.central)

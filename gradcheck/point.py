@@ -83,6 +83,7 @@ class Point:
             name: float(np.max(np.abs(array[np.isfinite(array)]), initial=0.0)) for name, array in gradient.items()
         }
         self._eps = eps
+        self._shared: Callable[[Entry], Differences | None] | None = None
         self._measured = False
         self._measured_treads = False
         self._spread_measured: Named | None = None
@@ -109,19 +110,32 @@ class Point:
 
         Yields a copy of the point as it was.
         """
-        base, gradient = self.base, self.gradient
+        base, gradient, shared = self.base, self.gradient, self._shared
+        self._shared = None  # what was evaluated at the point says nothing of another
         try:
             with self.evaluator.away() as at:
                 yield at
         finally:
-            self.base, self.gradient = base, gradient
+            self.base, self.gradient, self._shared = base, gradient, shared
 
     def eps(self, name: str) -> float:
         """Return the machine epsilon that a first step along a primal is chosen for."""
         return max(self.last_bit, float(np.finfo(self.evaluator.point[name].dtype).eps))
 
-    def along_entry(self, entry: Entry) -> Differences:
-        """Return difference quotients along one entry."""
+    @contextmanager
+    def sharing(self, along: Callable[[Entry], Differences | None]) -> Iterator[None]:
+        """Let `along_entry` use evaluations that several entries share, inside the context and at the point itself."""
+        self._shared = along
+        try:
+            yield
+        finally:
+            self._shared = None
+
+    def along_entry(self, entry: Entry, *, alone: bool = False) -> Differences:
+        """Return difference quotients along one entry, which `alone` is moved by itself."""
+        shared = self._shared(entry) if self._shared and not alone else None
+        if shared is not None:
+            return shared
         return Differences(EntryRay(self.evaluator, *entry), self.base, self.cotangent, self.noise)
 
     def along(self, direction: Named) -> tuple[Differences, ProjectionRay]:
@@ -175,7 +189,7 @@ class Point:
             return False
         differences = self.along_entry(entry)
         differences.explore()
-        return not np.any(self.base[differences.reached] * self.cotangent[differences.reached])
+        return differences.size == 0
 
     def measure(self) -> None:
         """Measure the noise of f, once."""

@@ -96,7 +96,7 @@ def compare_low(
         limit = relative * np.maximum(np.abs(coarse), np.abs(fine))
         finite = np.isfinite(coarse) & np.isfinite(fine)
         if np.all(finite & (np.abs(coarse - fine) <= limit)):
-            tally.comparisons = [_limited(c, 2 * limit) for c in tally.comparisons]
+            _limit(tally, 2 * limit)
             continue
         if beside is None:
             beside = _residuals_beside(evaluator, residuals)
@@ -128,8 +128,16 @@ def compare_low(
                     values = float(coarse[place]), float(fine[place])
                     found.append(Comparison(name, place, *values, bar, allowed, 0.0, verdict, reason, 2 * allowed))
         replaced = {c.index for c in found}
-        others = (c for c in tally.comparisons if c.index not in replaced)
-        tally.comparisons = found + [_limited(c, 2 * (limit + rounding)) for c in others]
+        tally.comparisons = [c for c in tally.comparisons if c.index not in replaced]
+        _limit(tally, 2 * (limit + rounding))
+        tally.comparisons = found + tally.comparisons
+
+
+def _limit(tally: Tally, limits: Array) -> None:
+    """Let a tally say what the low precision would have let pass."""
+    tally.comparisons = [_limited(c, limits) for c in tally.comparisons]
+    if tally.limit:
+        tally.limit = max(tally.limit, float(limits.max(initial=0.0)))
 
 
 def _limited(comparison: Comparison, limits: Array) -> Comparison:

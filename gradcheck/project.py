@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from gradcheck import kink
 from gradcheck.evaluate import BudgetSpent
+from gradcheck.full import full
 from gradcheck.judge import Judge, Tally
 from gradcheck.layer import Array, Named
 from gradcheck.point import Entry, Point
@@ -70,7 +71,7 @@ def fast(judge: Judge, name: str) -> Tally:
                 tally.judged += int(block.sum())
             elif gradient.size <= SMALL:
                 point.gradient[name] = given
-                tally = judge.full(name)
+                tally = full(judge, name)
                 break
             else:
                 _search(judge, name, direction, np.flatnonzero(block), total, tally)

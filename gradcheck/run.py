@@ -11,6 +11,7 @@ from gradcheck.complex_step import ComplexStep
 from gradcheck.contract import Findings, examine
 from gradcheck.errors import ArgumentError
 from gradcheck.evaluate import BudgetSpent, Evaluator, Pass, Vector, left_domain
+from gradcheck.full import full
 from gradcheck.joint import judge_jointly
 from gradcheck.judge import Judge, Tally
 from gradcheck.layer import Array, BrokenContract, Layer, Named
@@ -348,11 +349,13 @@ def _tallies(
     complex_step = ComplexStep(point) if options.method == "complex-step" else None
     judge = Judge(point, rtol, options.allow_kinks, complex_step)
     shuffled = options.budget is not None
-    tallies = {name: fast(judge, name) if mode == "fast" else judge.full(name, shuffled=shuffled) for name in layer.wrt}
+    tallies = {
+        name: fast(judge, name) if mode == "fast" else full(judge, name, shuffled=shuffled) for name in layer.wrt
+    }
     if mode == "fast" and judge.on_kinks:
         for name, tally in tallies.items():  # what shares a kink with an entry found there is legal or not with it
             if layer.primals[name].size <= SMALL and any(c.index is None for c in tally.comparisons):
-                tallies[name] = judge.full(name)
+                tallies[name] = full(judge, name)
     if complex_step:
         notes.append(complex_step.note())
     return _jointly(judge, tallies, notes)

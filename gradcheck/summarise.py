@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from gradcheck.judge import Tally
+from gradcheck.judge import OTHERS_KEPT, Tally
 from gradcheck.layer import Array, Layer
 from gradcheck.parts import PARTS
-from gradcheck.report import Comparison, Report, Summary, Verdict, Violation
+from gradcheck.report import Report, Summary, Verdict, Violation
 from gradcheck.tolerance import agree
 
 MISMATCHES_KEPT = 1000
-OTHERS_KEPT = 10
 CONVENTION = (
     "it is the conjugate: a complex gradient is dL/dRe + i dL/dIm here, as in PyTorch; JAX and autograd return its"
     " conjugate"
@@ -73,7 +72,7 @@ def summarise(layer: Layer, tallies: Mapping[str, Tally], notes: list[str], *, m
         violations=violations,
         notes=tuple(dict.fromkeys(notes)),
         mode=mode,
-        detection_limit=_detection_limit(everything),
+        detection_limit=_detection_limit(tallies.values()),
     )
 
 
@@ -84,7 +83,7 @@ def _of_entries(primal: Array, tally: Tally) -> Tally:
     comparisons = [
         c if c.index is None else replace(c, index=c.index[:-1], part=PARTS[c.index[-1]]) for c in tally.comparisons
     ]
-    return Tally(comparisons, tally.judged // 2, tally.forward_calls, -(-tally.left_out // 2))
+    return Tally(comparisons, tally.judged // 2, tally.forward_calls, -(-tally.left_out // 2), tally.limit)
 
 
 def _count(entries: int) -> str:
@@ -106,6 +105,7 @@ def _summary(name: str, shape: tuple[int, ...], tally: Tally) -> Summary:
     )
 
 
-def _detection_limit(comparisons: list[Comparison]) -> float:
+def _detection_limit(tallies: Collection[Tally]) -> float:
     """Return the smallest error of a single entry that would have been seen, whichever entry it is in."""
-    return max((c.limit for c in comparisons if c.verdict.ok), default=math.inf)
+    seen = [tally.limit for tally in tallies if tally.limit]
+    return max((*seen, *(c.limit for tally in tallies for c in tally.comparisons if c.verdict.ok)), default=math.inf)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from gradcheck import Report, Verdict, check_grad, check_jvp, check_vjp, summarise
+from gradcheck import Report, Verdict, check_grad, check_jvp, check_vjp, full, summarise
 from tests.numerics.table import (
     ROWS,
     convolutions,
@@ -103,7 +103,8 @@ def parametrize_twins(test, chosen=lambda twin: True):
 @pytest.fixture(autouse=True)
 def every_entry_listed(monkeypatch):
     """Reports list the worst entries; here every one is looked at."""
-    monkeypatch.setattr(summarise, "OTHERS_KEPT", 10**6)
+    for module in (full, summarise):
+        monkeypatch.setattr(module, "OTHERS_KEPT", 10**6)
 
 
 @functools.cache

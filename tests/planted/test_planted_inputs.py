@@ -218,11 +218,21 @@ def test_exception_at_the_point_comes_through_with_a_note(at):
 
 
 def test_exception_at_a_moved_point_names_the_perturbation():
-    f, vjp = raising("forward", when=lambda x: x[1, 2] != FLOATS[1, 2] and np.sum(x != FLOATS) == 1)
+    f, _ = raising("forward", when=lambda x: x[1, 2] != FLOATS[1, 2] and np.sum(x != FLOATS) == 1)
+    with pytest.raises(Broken) as raised:
+        check_vjp(lambda x: np.sum(f(x)), lambda g, x: 2 * x * g, FLOATS)
+    (note,) = raised.value.__notes__
+    assert note.startswith("gradcheck: raised by the forward of function, with x[1, 2] moved by ")
+
+
+def test_exception_with_several_entries_moved_at_once_names_their_array():
+    f, vjp = raising(
+        "forward", when=lambda x: 0 < np.sum(x != FLOATS) < FLOATS.size and np.abs(x - FLOATS).max() < 1e-3
+    )
     with pytest.raises(Broken) as raised:
         check_vjp(f, vjp, FLOATS)
     (note,) = raised.value.__notes__
-    assert note.startswith("gradcheck: raised by the forward of vjp, with x[1, 2] moved by ")
+    assert note.startswith("gradcheck: raised by the forward of vjp, with some entries of x moved")
 
 
 def test_exception_of_a_jvp_and_of_a_loss_come_through():

@@ -209,11 +209,21 @@ def test_budget_too_small_for_anything_is_inconclusive(kind, budget):
     assert report.comparisons == ()
 
 
-@pytest.mark.parametrize("kind", ["vjp", "grad", "layer"])
-def test_budget_that_ends_early_is_kept_and_told(kind):
-    x = np.linspace(0.1, 1.0, 200)
-    report = CHECKS[kind](np.sin, np.cos, x, budget=100)
-    assert report.forward_calls <= 100
+MIXING = np.random.default_rng(0).normal(size=(20, 20))
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        lambda x, budget: by_grad(np.sin, np.cos, x, budget=budget),
+        lambda x, budget: check_vjp(lambda x: x @ MIXING, lambda g, x: g @ MIXING.T, x.reshape(10, 20), budget=budget),
+    ],
+    ids=["one-by-one", "in-groups"],
+)
+@pytest.mark.parametrize("budget", [40, 50])
+def test_budget_that_ends_early_is_kept_and_told(check, budget):
+    report = check(np.linspace(0.1, 1.0, 200), budget)
+    assert report.forward_calls <= budget
     judged = report.summaries[0].judged
     assert 0 < judged < 200
     (note,) = [note for note in report.notes if "budget" in note]

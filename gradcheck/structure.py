@@ -1,0 +1,333 @@
+"""Which entries can share one evaluation? Those that reach no output in common, found by moving many at once."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gradcheck.evaluate import Evaluator, Vector
+from gradcheck.probe import default_step, signed
+
+Indices = npt.NDArray[np.intp]
+Mask = npt.NDArray[np.bool_]
+
+NONE = -1
+"""The source of an output that no slice reaches."""
+_FEWEST = 8  # entries for which a structure is worth looking for
+_CODED = 4096  # so many slices are told apart by code words; of more, only their order is tried
+_SAMPLED = 3  # slices that are moved alone to see whether any two of them reach different outputs
+_LARGEST_PATTERN = 1 << 27  # entries of a table of which slice reaches which output
+_WIDE = 2.0  # the wide move, in units of the entries
+
+
+@dataclass(frozen=True)
+class Colour:
+    """Slices of an axis that reach no output in common.
+
+    Attributes
+    ----------
+    slices : ndarray of int, shape (k,)
+        Their places along the axis.
+    source : ndarray of int, shape (m,), or None
+        For each output, the place in `slices` of the only one that reaches it, or `NONE`; None where there is one
+        slice only, which may reach all.
+    """
+
+    slices: Indices
+    source: Indices | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Entries that are moved at once.
+
+    Attributes
+    ----------
+    entries : ndarray of int, shape (k,)
+        Flat indices into the primal.
+    owner : ndarray of int, shape (m,)
+        For each output, the place in `entries` of the only one that reaches it, or `NONE`.
+    """
+
+    entries: Indices
+    owner: Indices
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Which entries of a primal share an evaluation: colours of the slices of each axis.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        The axes that were looked at: the primal's own, or all of them as one.
+    axes : tuple of tuple of Colour
+        For each of these axes. Entries whose slices have the same colours are moved at once.
+    outputs : int
+        How many numbers f returns.
+
+    Notes
+    -----
+    The columns of a Jacobian that have no row in common are grouped as Curtis, Powell and Reid do it for sparse
+    matrices, but axis by axis: an entry's outputs are those that its slice of every axis reaches.
+
+    References
+    ----------
+    A. R. Curtis, M. J. D. Powell and J. K. Reid, On the estimation of sparse Jacobian matrices, J. Inst. Math. Appl.
+    13 (1974), 117-119.
+    """
+
+    shape: tuple[int, ...]
+    axes: tuple[tuple[Colour, ...], ...]
+    outputs: int
+
+    def __len__(self) -> int:
+        """Return the number of groups."""
+        return math.prod(map(len, self.axes))
+
+    def groups(self, order: Indices | None = None) -> Iterator[Group]:
+        """Yield the groups, in the given order of their numbers."""
+        owners: dict[tuple[int, ...], Indices] = {}
+        for number in range(len(self)) if order is None else order:
+            colours = [
+                axis[k]
+                for axis, k in zip(self.axes, np.unravel_index(number, [len(axis) for axis in self.axes]), strict=True)
+            ]
+            shared = tuple(id(colour) for colour in colours if colour.source is not None)
+            if shared not in owners:
+                owners[shared] = self._owner(colours)
+            grid = np.ix_(*(colour.slices for colour in colours))
+            entries = np.ravel_multi_index(np.broadcast_arrays(*grid), self.shape)
+            yield Group(np.ravel(entries), owners[shared])
+
+    def _owner(self, colours: list[Colour]) -> Indices:
+        owner = np.zeros(self.outputs, np.intp)
+        unreached = np.zeros(self.outputs, bool)
+        for colour in colours:
+            if colour.source is not None:
+                owner = owner * len(colour.slices) + colour.source
+                unreached |= colour.source == NONE
+        return np.where(unreached, NONE, owner)
+
+
+def detect(evaluator: Evaluator, name: str, base: Vector, rng: np.random.Generator) -> Structure | None:
+    """Find out which entries of a primal reach no output in common.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        At the point.
+    name : str
+        The primal.
+    base : ndarray, shape (m,)
+        Outputs at the point.
+    rng : numpy.random.Generator
+        For the moves.
+
+    Returns
+    -------
+    Structure or None
+        None where nothing, or too little, would be shared.
+
+    Notes
+    -----
+    All entries at once, and then the slices of each axis, get code words: subsets of one size of a number of
+    evaluations, in which they are moved, each by its own wide step. An output that a single slice reaches changes in
+    the evaluations of its word and in no others; one that two reach changes in more. That takes about
+    ``log2(n) + 2`` evaluations for n slices, and two more with steps as small as those of the differences, each of
+    half of the slices. An axis along which slices do reach the same outputs is looked at slice by slice where some of
+    them do not (convolutions, graphs). Outputs are compared bit by bit.
+
+    Of more than 4,096 slices only the obvious is tried: that they belong to the entries, or to the slices of an axis,
+    of an output in order, by two evaluations.
+    """
+    array = evaluator.point[name]
+    if array.size < _FEWEST or base.size < 2:
+        return None
+    with evaluator.away():
+        look = _Look(evaluator, name, base, rng)
+        if base.size >= array.size:
+            everything = look.separate((array.size,), 0)
+            if everything is not None:
+                return Structure((array.size,), ((everything,),), base.size)
+        axes = tuple(look.colours(array.shape, axis) for axis in range(array.ndim))
+    found = Structure(array.shape, axes, base.size)
+    return found if len(found) <= array.size // 2 else None
+
+
+class _Look:
+    """Moves slices of one primal and sees which outputs change."""
+
+    def __init__(self, evaluator: Evaluator, name: str, base: Vector, rng: np.random.Generator) -> None:
+        self._evaluator = evaluator
+        self._name = name
+        self._array = evaluator.point[name]
+        self._base = base
+        self._rng = rng
+        self._given = self._array.copy()
+        scale = np.maximum(1.0, np.abs(self._given))
+        step = default_step(float(np.finfo(self._array.dtype).eps), 1.0)
+        self._wide, self._near = (
+            (self._given + size * scale * signed(rng, self._array.shape)).astype(self._array.dtype)
+            for size in (_WIDE, step)
+        )
+
+    def colours(self, shape: tuple[int, ...], axis: int) -> tuple[Colour, ...]:
+        """Return the colours of an axis: one if its slices reach different outputs, one for each if nothing helps."""
+        length = shape[axis]
+        apart = tuple(Colour(np.array([k]), None) for k in range(length))
+        if length < 2:
+            return apart
+        separate = self.separate(shape, axis)
+        return (separate,) if separate is not None else self._patterned(shape, axis) or apart
+
+    def separate(self, shape: tuple[int, ...], axis: int) -> Colour | None:
+        """Return the colour of all slices of an axis if no two reach the same output; else None."""
+        length = shape[axis]
+        source = self._decoded(shape, axis) if length <= _CODED else self._in_order(shape, axis)
+        if source is None:
+            return None
+        slices = np.arange(length)
+        return Colour(slices, source) if length > _CODED or self._holds(shape, axis, slices, source) else None
+
+    def _changed(self, shape: tuple[int, ...], axis: int, slices: Indices, moved: npt.NDArray[np.floating]) -> Mask:
+        """Tell which outputs change where some slices of an axis are moved."""
+        chosen = np.zeros(shape[axis], bool)
+        chosen[slices] = True
+        along = [1] * len(shape)
+        along[axis] = -1
+        where = np.broadcast_to(chosen.reshape(along), shape).reshape(self._array.shape)
+        np.copyto(self._array, moved, where=where)
+        try:
+            outputs = self._evaluator.outputs(f"some entries of {self._name} moved", far=moved is self._wide)
+        finally:
+            np.copyto(self._array, self._given, where=where)
+        return np.asarray(outputs != self._base)  # NaN, beyond the domain, is a change
+
+    def _decoded(self, shape: tuple[int, ...], axis: int) -> Indices | None:
+        """Return each output's only source by code words; None where one has several."""
+        length = shape[axis]
+        words, weight = _code(length, self._rng)
+        count = np.zeros(self._base.shape, np.intp)
+        seen = np.zeros(self._base.shape, np.int64)
+        for bit in range(words.shape[1]):
+            changed = self._changed(shape, axis, np.flatnonzero(words[:, bit]), self._wide)
+            count += changed
+            seen |= changed.astype(np.int64) << bit
+            if changed.all() or (count > weight).any():  # nearly never does chance give all outputs to one half
+                return None
+        reached = count == weight
+        if not np.all(reached | (count == 0)):
+            return None
+        numbers = (words.astype(np.int64) << np.arange(words.shape[1])).sum(axis=1)
+        order = np.argsort(numbers)
+        place = order[np.searchsorted(numbers, seen, sorter=order) % length]
+        if np.any(reached & (numbers[place] != seen)):
+            return None
+        source = np.where(reached, place, NONE)
+        return source if reached.all() else self._filled(source, length, shape)
+
+    def _filled(self, source: Indices, length: int, shape: tuple[int, ...]) -> Indices:
+        """Give the outputs that nothing moved (a dead ReLU's) to whom they belong by the order of the others."""
+        for where, candidates in self._orders(length, len(shape) == 1):
+            known = source[where] != NONE
+            for candidate in candidates:
+                if known.any() and np.array_equal(candidate[known], source[where][known]):
+                    source[where] = candidate
+                    break
+        return source
+
+    def _in_order(self, shape: tuple[int, ...], axis: int) -> Indices | None:
+        """Return each output's source by the order of the slices, if two evaluations do not deny it."""
+        length = shape[axis]
+        half = self._rng.random(length) < 0.5
+        wide = self._changed(shape, axis, np.flatnonzero(half), self._wide)
+        if wide.all():
+            return None
+        near = self._changed(shape, axis, np.flatnonzero(~half), self._near)
+        source = np.full(self._base.shape, NONE)
+        for where, candidates in self._orders(length, len(shape) == 1):
+            if not (wide[where].any() or near[where].any()):
+                continue
+            for candidate in candidates:
+                if not np.any(wide[where] & ~half[candidate]) and not np.any(near[where] & half[candidate]):
+                    source[where] = candidate
+                    break
+            else:
+                return None
+        return source
+
+    def _orders(self, length: int, flat: bool) -> Iterator[tuple[slice, list[Indices]]]:
+        """Yield, for each output array, its place among all outputs and the sources it would have in some order."""
+        start = 0
+        for shape in self._evaluator.shapes:
+            size = math.prod(shape)
+            candidates = [np.arange(size)] if flat and size == length else []
+            candidates += [
+                np.ravel(np.broadcast_to(np.expand_dims(np.arange(length), tuple(range(1, len(shape) - q))), shape))
+                for q, n in enumerate(shape)
+                if n == length
+            ]
+            yield slice(start, start + size), candidates
+            start += size
+
+    def _patterned(self, shape: tuple[int, ...], axis: int) -> tuple[Colour, ...] | None:
+        """Return colours found slice by slice; None where that would not help."""
+        length = shape[axis]
+        if length <= _SAMPLED or length * self._base.size > _LARGEST_PATTERN:
+            return None
+        sample = np.sort(self._rng.permutation(length)[:_SAMPLED])
+        rows = {int(k): self._changed(shape, axis, np.array([k]), self._wide) for k in sample}
+        if all((rows[int(a)] & rows[int(b)]).any() for a, b in itertools.combinations(sample, 2)):
+            return None
+        taken: list[Mask] = []
+        members: list[list[int]] = []
+        for k in range(length):
+            row = rows[k] if k in rows else rows.setdefault(k, self._changed(shape, axis, np.array([k]), self._wide))
+            for colour, used in enumerate(taken):
+                if not (used & row).any():
+                    taken[colour] = used | row
+                    members[colour].append(k)
+                    break
+            else:
+                taken.append(row.copy())
+                members.append([k])
+            if len(taken) > length // 2:
+                return None
+        colours = []
+        for slices in map(np.array, members):
+            source = np.full(self._base.shape, NONE)
+            for place, k in enumerate(slices.tolist()):
+                source[rows[k]] = place
+            if not self._holds(shape, axis, slices, source):
+                return None
+            colours.append(Colour(slices, source))
+        return tuple(colours)
+
+    def _holds(self, shape: tuple[int, ...], axis: int, slices: Indices, source: Indices) -> bool:
+        """Tell whether steps as small as a difference's change only what their sources say, by either half of them."""
+        half = self._rng.permutation(len(slices)) % 2 == 0
+        for chosen in (half, ~half):
+            changed = self._changed(shape, axis, slices[chosen], self._near)
+            if np.any(changed & ((source == NONE) | ~chosen[source])):
+                return False
+        return True
+
+
+def _code(length: int, rng: np.random.Generator) -> tuple[Mask, int]:
+    """Return a word for each of so many slices, all of one weight, so that two together have a larger one.
+
+    E. Sperner, Ein Satz über Untermengen einer endlichen Menge, Math. Z. 27 (1928), 544-548: no more subsets than
+    those of half the size contain none of each other.
+    """
+    bits = next(b for b in itertools.count(1) if math.comb(b, b // 2) >= length)
+    weight = bits // 2
+    subsets = np.array(list(itertools.combinations(range(bits), weight)))
+    words = np.zeros((length, bits), bool)
+    np.put_along_axis(words, subsets[rng.permutation(len(subsets))[:length]], True, axis=1)
+    return words, weight
