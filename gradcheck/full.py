@@ -136,7 +136,7 @@ class _Sharing:
         excess = np.divide(found.error, found.allowed, out=np.zeros(good.shape), where=off)
         for place in np.argsort(-excess, kind="stable")[:OTHERS_KEPT].tolist():
             if good[place] and (len(self._worst) < OTHERS_KEPT or excess[place] > self._worst[0][0]):
-                ranked = (float(excess[place]), -self._tally.judged - place, found.at(place, Verdict.MATCH))
+                ranked = (float(excess[place]), -int(found.shared.group.entries[place]), found.at(place, Verdict.MATCH))
                 (heappush if len(self._worst) < OTHERS_KEPT else heappushpop)(self._worst, ranked)
 
     def _look_into(self, found: _Comparisons, left: Mask, step: float) -> None:
