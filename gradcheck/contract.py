@@ -85,7 +85,7 @@ def examine(evaluator: Evaluator, vectors: Named, first: Pass, expected: Named, 
         if name not in evaluator.given and evaluator.layer.mode == "vjp"
     ]
     _repeat(evaluator, vectors, first, expected, found)
-    if not found.violations:
+    if not found.violations and not evaluator.layer.reentrant:
         _second_forward(evaluator, vectors, expected, found)
     return found
 
@@ -177,59 +177,67 @@ def shape_advice(got: tuple[int, ...], wanted: tuple[int, ...]) -> str:
 
 
 def _repeat(evaluator: Evaluator, vectors: Named, first: Pass, expected: Named, found: Findings) -> None:
-    """Call forward and backward once more in the same way: the same must come out."""
-    second = evaluator.run(vectors)
+    """Call forward and backward once more in the same way: the same must come out.
+
+    A layer that promises to rely on no cache runs a forward with other inputs in between.
+    """
+    layer = evaluator.layer
+    outputs, again = _after_another_forward(evaluator, vectors, expected) if layer.reentrant else ({}, {})
+    between = bool(outputs)
+    if not between:
+        second = evaluator.run(vectors)
+        outputs, again = second.outputs, _quiet_arrays(second, expected, layer)
     for name, array in first.outputs.items():
-        where = _differs(array, second.outputs.get(name))
+        where = _differs(array, outputs.get(name))
         if where is not None:
-            values = _values(name, where, array, second.outputs)
+            values = _values(name, where, array, outputs)
             remedy = "put back before each call what the forward changes (a counter, a generator), with reset="
             text = f"two identical forward calls gave different results: {values}; {remedy}"
             found.violate("determinism", name, text)
             return
-    again = _quiet_arrays(second, expected, evaluator.layer)
     differing = {name: where for name, array in found.result.items() if (where := _differs(array, again.get(name)))}
-    third = _quiet_arrays(evaluator.run(vectors), expected, evaluator.layer) if differing else {}
+    third, fourth = (_quiet_arrays(evaluator.run(vectors), expected, layer) if differing else {} for _ in range(2))
     for name, where in differing.items():
         array = found.result[name]
-        if _accumulates(array, again.get(name), third.get(name)):
+        label = _gradient_name(name)
+        if between and all(_differs(array, plain.get(name)) is None for plain in (third, fourth)):
+            text = "after a forward with other inputs the backward of the earlier call gave something else: "
+            remedy = "it relies on what the last forward stored, though it is given its inputs again"
+            found.violate(
+                "stale",
+                name,
+                f"{text}{_values(label, where, array, {label: again.get(name)}, 'should be', 'is')}; {remedy}",
+            )
+        elif _accumulates(array, again.get(name), third.get(name)):
             text = (
-                f"{_gradient_name(name)} grows by the same amount with every backward call: it is accumulated (+=); "
+                f"{label} grows by the same amount with every backward call: it is accumulated (+=); "
                 "assign it, reset it before each backward (zero_grad), or declare it with accumulates=True"
             )
             found.violate("accumulation", name, text)
         else:
-            label = _gradient_name(name)
             values = _values(label, where, array, {label: again.get(name)})
             found.violate("determinism", name, f"two identical backward calls gave different results: {values}")
 
 
 def _second_forward(evaluator: Evaluator, vectors: Named, expected: Named, found: Findings) -> None:
-    """Run a forward elsewhere: what the layer promises of its cache must hold."""
+    """Run forward and backward elsewhere on a used object and on a fresh one: what the object cached must not show."""
     layer = evaluator.layer
-    elsewhere = _nearby(evaluator)
-    if layer.reentrant:
-        stale = _after_another_forward(evaluator, vectors, elsewhere, expected)
-        reference: Named = found.result
-        text = "after a forward with other inputs the backward of the earlier call gave something else: "
-        remedy = "it relies on what the last forward stored, though it is given its inputs again"
-    elif layer.fresh is not None:
-        stale = _at(evaluator, elsewhere, vectors, expected, layer)
-        reference = _at(evaluator, elsewhere, vectors, expected, layer.fresh())
-        text = "after a second forward the backward does not belong to it: "
-        remedy = "it uses what an earlier forward cached (stale)"
-    else:
+    if layer.fresh is None:
         return
-    for name, array in reference.items():
+    elsewhere = _nearby(evaluator)
+    stale = _at(evaluator, elsewhere, vectors, expected, layer)
+    for name, array in _at(evaluator, elsewhere, vectors, expected, layer.fresh()).items():
         where = _differs(array, stale.get(name))
         if where is not None:
+            text = "after a second forward the backward does not belong to it: "
+            remedy = "it uses what an earlier forward cached (stale)"
             label = _gradient_name(name)
             values = _values(label, where, array, {label: stale.get(name)}, "should be", "is")
             found.violate("stale", name, f"{text}{values}; {remedy}")
 
 
-def _after_another_forward(evaluator: Evaluator, vectors: Named, elsewhere: Named, expected: Named) -> Named:
-    """Apply the derivative of the point's forward after a forward elsewhere."""
+def _after_another_forward(evaluator: Evaluator, vectors: Named, expected: Named) -> tuple[Named, Named]:
+    """Return the outputs at the point, and what their derivative gives after a forward elsewhere."""
     layer = evaluator.layer
     if evaluator.budget is not None and evaluator.forward_calls + 2 > evaluator.budget:
         raise BudgetSpent
@@ -239,12 +247,13 @@ def _after_another_forward(evaluator: Evaluator, vectors: Named, elsewhere: Name
     evaluator.backward_calls += 1
     try:
         with np.errstate(all="ignore"):
-            _, derivative = layer(primals)
-            layer(elsewhere)
+            outputs, derivative = layer(primals)
+            outputs = {name: np.array(array) for name, array in outputs.items()}
+            layer(_nearby(evaluator))
             raw = derivative({name: array.copy() for name, array in vectors.items()})
     except Exception:  # the user did not ask for the neighbouring point: nothing can be said there, and nothing is
-        return {}
-    return _quiet(raw, expected, layer)
+        return {}, {}
+    return outputs, _quiet(raw, expected, layer)
 
 
 def _at(evaluator: Evaluator, primals: Named, vectors: Named, expected: Named, layer: Layer) -> Named:
