@@ -11,6 +11,7 @@ from gradcheck.complex_step import ComplexStep
 from gradcheck.contract import Findings, examine
 from gradcheck.errors import ArgumentError
 from gradcheck.evaluate import BudgetSpent, Evaluator, Pass, Vector, left_domain
+from gradcheck.explain import explain, explain_shapes
 from gradcheck.full import full
 from gradcheck.joint import judge_jointly
 from gradcheck.judge import Judge, Tally
@@ -31,7 +32,7 @@ from gradcheck.point import Point
 from gradcheck.precision import coarsest, compare_low, widened
 from gradcheck.probe import signed
 from gradcheck.project import SMALL, fast
-from gradcheck.report import Report, Verdict, Violation
+from gradcheck.report import Explanation, Report, Verdict, Violation
 from gradcheck.summarise import summarise
 from gradcheck.tolerance import default_rtol
 
@@ -110,12 +111,13 @@ def _examine_and_compare(layer: Layer, options: Options, evaluator: Evaluator) -
     except BrokenContract as broken:
         violation = Violation(broken.text, broken.kind)
         return Report(layer.name, Verdict.CONTRACT, violations=(violation,))
+    told: tuple[Explanation, ...] = ()
     if found.violations and found.misshapen and layer.mode == "vjp":
         _look_into_shapes(layer, evaluator, first, cotangents, found, rng)
+        told = explain_shapes(evaluator, first.outputs, cotangents, found.misshapen, loss=not layer.cotangent)
     if found.violations:
-        return Report(
-            layer.name, Verdict.CONTRACT, violations=tuple(found.violations), notes=tuple(dict.fromkeys(found.notes))
-        )
+        violations, notes = tuple(found.violations), tuple(dict.fromkeys(found.notes))
+        return Report(layer.name, Verdict.CONTRACT, violations=violations, notes=notes, explanations=told)
     report = _compare(layer, options, evaluator, first, cotangents, found.result, rng)
     return replace(report, notes=tuple(dict.fromkeys((*found.notes, *report.notes))))
 
@@ -212,7 +214,8 @@ def _compare(
         dtypes += [first.outputs[name].dtype for name in evaluator.names]
         rtol = options.rtol or default_rtol(dtypes)
         tallies = _tallies(layer, options, evaluator, first, cotangents, gradient, mode, rtol, rng, notes)
-        return summarise(layer, tallies, notes, mode=mode)
+        report = summarise(layer, tallies, notes, mode=mode)
+        return _explained(report, layer, evaluator, first, cotangents, gradient, tallies)
     rtol = options.rtol or default_rtol([])
     tallies = _tallies(
         layer, options, wide.evaluator, wide.first, wide.cotangents, wide.gradient, mode, rtol, rng, notes
@@ -240,7 +243,33 @@ def _compare(
     except BudgetSpent:
         notes.append(f"the budget ran out before the {coarsest(layer)} backward was compared")
     notes.append(f"differences taken in float64, the {coarsest(layer)} backward compared with the float64 one")
-    return summarise(layer, tallies, notes, mode=mode)
+    report = summarise(layer, tallies, notes, mode=mode)
+    wide.evaluator.take_calls(evaluator)
+    report = _explained(report, layer, wide.evaluator, wide.first, wide.cotangents, wide.gradient, tallies)
+    evaluator.take_calls(wide.evaluator)
+    return report
+
+
+def _explained(
+    report: Report,
+    layer: Layer,
+    evaluator: Evaluator,
+    first: Pass,
+    cotangents: Named,
+    gradient: Named,
+    tallies: dict[str, Tally],
+) -> Report:
+    """Say of a mismatch what it looks like."""
+    if report.verdict is not Verdict.MISMATCH:
+        return report
+
+    def pull(vectors: Named) -> Named:
+        return real_parts(_gradient(layer, evaluator, vectors))
+
+    other_cotangents = pull if layer.mode == "vjp" else None
+    real, loss = real_parts(gradient), not layer.cotangent
+    told = explain(evaluator, first.outputs, cotangents, real, tallies, other_cotangents, loss=loss)
+    return replace(report, explanations=told)
 
 
 @dataclass(frozen=True)

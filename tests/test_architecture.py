@@ -45,6 +45,7 @@ ORDER = [
     "project",
     "summarise",
     "precision",
+    "explain",
     "run",
     "second_order",
     "adjoint",

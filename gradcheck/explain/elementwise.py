@@ -1,0 +1,133 @@
+"""Is an elementwise factor confused with another? ``z * (1 - z)`` in place of ``a * (1 - a)``: both sides are named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+
+from gradcheck.explain.evidence import Evidence, Guess
+from gradcheck.explain.expressions import ONE, Expression, expressions, matches, written
+from gradcheck.explain.factors import plain
+from gradcheck.explain.places import subject
+from gradcheck.layer import Array
+
+_SAMPLE = 24  # entries by which pairs are sifted; what is left is compared on all
+_PAIRS = 4.0  # decimal digits that trying all pairs is worth
+_ONE_SIDED = 2.5
+
+
+def confused(e: Evidence) -> Iterator[Guess]:
+    """Suspect that the cotangent is multiplied with one expression where another belongs."""
+    base = _base(e)
+    if base is None:
+        return
+    made = _made(e)
+    with np.errstate(all="ignore"):
+        used, right = e.analytic / base, e.numerical / base
+    for everywhere in (True, False):
+        where = e.nonzero if everywhere else e.wrong
+        bar = 4 * e.bar / float(np.min(np.abs(base)))
+        found = list(matches(used, where, made, bar))
+        wanted = list(matches(right, where, made, bar)) if found else []
+        pairs = sorted(
+            ((one, other) for one in found for other in wanted), key=lambda pair: _rank(pair[0][0], pair[1][0], made)
+        )
+        for (one, number), (other, times) in pairs[:1]:
+            text = f"{written(one, number)} in place of {written(other, times)}"
+            if one.text == ONE and number == 1:
+                text = f"the factor {written(other, times)} is missing: the cotangent is passed on as it is"
+            yield _guess(e, text, base * number * one.values, number, everywhere=everywhere)
+
+
+def off_by(e: Evidence) -> Iterator[Guess]:
+    """Suspect that the ratio of the two gradients is that of two expressions, or one expression."""
+    where = np.argwhere(e.wrong)
+    with np.errstate(all="ignore"):
+        ratio = e.analytic / e.numerical
+    if len(where) < 2 or not np.isfinite(ratio[e.wrong]).all() or np.any(ratio[e.wrong] == 0):
+        return
+    made = _made(e)
+    sample = tuple(where[np.linspace(0, len(where) - 1, min(_SAMPLE, len(where))).astype(int)].T)
+    table = np.array([each.values[sample] for each in made])
+    usable = np.flatnonzero(np.isfinite(table).all(axis=1) & (table != 0).all(axis=1))
+    with np.errstate(all="ignore"):
+        # log |ratio| = log |p| - log |q| + constant, and the signs likewise
+        logs = np.log(np.abs(table[usable]))
+        gap = logs[:, None, :] - logs[None, :, :] - np.log(np.abs(ratio[sample]))
+        spread = np.max(gap, axis=2) - np.min(gap, axis=2)
+    pairs = [(made[usable[i]], made[usable[j]]) for i, j in np.argwhere(spread < 1e-5) if i != j]
+    for one, other in sorted(pairs, key=lambda pair: _rank(pair[0], pair[1], made))[:8]:
+        with np.errstate(all="ignore"):
+            quotient = ratio * other.values / one.values
+        number = float(np.median(quotient[e.wrong]))
+        if not number or not np.isfinite(number):
+            continue
+        if abs(abs(number) - 1) < 1e-6:
+            number = float(np.sign(number))
+        with np.errstate(all="ignore"):
+            predicted = number * e.numerical * one.values / other.values
+        if other.text == ONE:
+            text = f"a factor {written(one, number)} too many"
+        elif one.text == ONE:
+            text = f"the factor {written(other, 1 / number)} is missing"
+        else:
+            text = f"{written(one, number)} in place of {written(other, 1.0)}"
+        yield _guess(e, text, predicted, number, everywhere=False)
+
+
+def passed_on(e: Evidence) -> Iterator[Guess]:
+    """Suspect an elementwise backward of a layer whose outputs depend on many entries each."""
+    base = _base(e)
+    if base is None or not e.cotangents or base.size < 2:
+        return
+    with np.errstate(all="ignore"):
+        used = e.analytic / base
+    bar = 4 * e.bar / float(np.min(np.abs(base)))
+    for one, number in matches(used, e.nonzero, _made(e), bar):
+        factor = "unchanged" if one.text == ONE and number == 1 else f"times {written(one, number)}"
+        text = f"it is the cotangent {factor}, entry by entry, as if each output depended on its own entry alone"
+        yield Guess("entry by entry", text, base * number * one.values, fitted=_fitted(number), odds=_ONE_SIDED)
+        return
+
+
+def _base(e: Evidence) -> Array | None:
+    """Return what an elementwise layer multiplies its derivative with: the cotangent, 1 for a loss."""
+    if not e.cotangents:
+        return np.ones(e.shape) if e.output is not None and e.output.size == 1 else None
+    base = e.cotangent
+    if base is None or base.dtype.kind == "c" or base.shape != e.shape or not np.all(base):
+        return None
+    return base.astype(np.float64)
+
+
+def _made(e: Evidence) -> list[Expression]:
+    key = tuple((text, values.tobytes(), values.shape) for text, values in e.symbols)
+    return _expressions(key, e.shape)
+
+
+@lru_cache(maxsize=4)
+def _expressions(key: tuple[tuple[str, bytes, tuple[int, ...]], ...], shape: tuple[int, ...]) -> list[Expression]:
+    return expressions([(text, np.frombuffer(data).reshape(own)) for text, data, own in key], shape)
+
+
+def _rank(one: Expression, other: Expression, made: list[Expression]) -> tuple[int, int]:
+    """Order pairs: one shape with two arguments first, then single factors, then the simplest two."""
+    if one.shape == other.shape and one.shape not in ("quotient", "product"):
+        kind = 0
+    elif ONE in (one.text, other.text):
+        kind = 3 if "quotient" in (one.shape, other.shape) else 1
+    else:
+        kind = 2
+    return kind, made.index(one) + made.index(other)
+
+
+def _guess(e: Evidence, text: str, predicted: Array, number: float, *, everywhere: bool) -> Guess:
+    place = subject(e)
+    where = "" if place in ("every entry", "the gradient") else f" ({place.removeprefix('every entry ')})"
+    return Guess("elementwise", text + where, predicted, everywhere=everywhere, fitted=_fitted(number), odds=_PAIRS)
+
+
+def _fitted(number: float) -> int:
+    return int("." in plain(number) or "e" in plain(number))

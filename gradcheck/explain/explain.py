@@ -1,0 +1,239 @@
+"""Which hypotheses are tried, in which order, and which of them are told? Cheap ones first, none that does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradcheck.evaluate import BudgetSpent, Evaluator
+from gradcheck.explain.asif import elsewhere, turned
+from gradcheck.explain.elementwise import confused, off_by, passed_on
+from gradcheck.explain.evidence import Evidence, Guess
+from gradcheck.explain.factors import factor, flat, two_factors, zero
+from gradcheck.explain.measure import Measure
+from gradcheck.explain.order import exchanged, permuted, rearranged
+from gradcheck.explain.products import products
+from gradcheck.explain.pullbacks import homogeneity, independent, not_transposed, other_cotangent, slices
+from gradcheck.explain.repeats import repeated, ties
+from gradcheck.explain.shapes import misshapen
+from gradcheck.explain.terms import along_slices, one_term
+from gradcheck.judge import Tally
+from gradcheck.layer import Named
+from gradcheck.report import Explanation, Verdict
+
+Hypothesis = Callable[[Evidence], Iterable[Guess]]
+
+HYPOTHESES: tuple[Hypothesis, ...] = (
+    zero,
+    factor,
+    homogeneity,
+    exchanged,
+    rearranged,
+    ties,
+    repeated,
+    flat,
+    two_factors,
+    confused,
+    products,
+    off_by,
+    one_term,
+    permuted,
+    not_transposed,
+    passed_on,
+    other_cotangent,
+    slices,
+    turned,
+    independent,
+    elsewhere,
+    along_slices,
+)
+"""Tried one after the other until one holds: special ones before general ones, and those that cost evaluations late."""
+
+_SAMPLE = 24  # entries of a larger one that are differentiated for the purpose
+_LOW = "right in float64, wrong in "  # how the comparison in low precision begins its reason
+_ELSEWHERE = "at a point moved"  # how a comparison at another point ends its reason
+_MEASURED = 300  # entries of a misshapen gradient's primal, of which each costs two evaluations
+
+
+@dataclass(frozen=True)
+class _Found:
+    name: str
+    text: str
+    primals: tuple[str, ...]
+    entries: int
+
+
+def explain(
+    evaluator: Evaluator,
+    outputs: Named,
+    cotangents: Named,
+    gradient: Named,
+    tallies: Mapping[str, Tally],
+    pull: Callable[[Named], Named] | None,
+    *,
+    loss: bool,
+) -> tuple[Explanation, ...]:
+    """Say what the wrong entries look like.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        At the point. What is evaluated counts there; where its budget ends, what was found by then is told.
+    outputs, cotangents : dict of str to ndarray
+        Of the pass that gave the gradient.
+    gradient : dict of str to ndarray
+        The analytic one, as real float64 numbers.
+    tallies : dict of str to Tally
+        The verdicts on its entries.
+    pull : callable or None
+        The analytic gradients for other cotangents; see `gradcheck.explain.measure.Measure`.
+    loss : bool
+        Whether the gradient takes no cotangent.
+
+    Returns
+    -------
+    tuple of Explanation
+        Best first, at most one for each primal; `Explanation.fit` is the part of the wrong entries it explains. None
+        where nothing wrong is found, or nothing fits.
+    """
+    measure = Measure(evaluator, cotangents, pull)
+    evidence: list[Evidence] = []
+    found: list[_Found] = []
+    with suppress(BudgetSpent):
+        for name, tally in tallies.items():
+            if any(c.verdict is Verdict.MISMATCH for c in tally.comparisons):
+                evidence.append(_evidence(name, measure, outputs, {} if loss else cotangents, gradient, tally))
+        both = {e.name: (e.analytic, e.numerical) for e in evidence}
+        for e in evidence:
+            e.others = both
+            if e.wrong.any():
+                found += _best(e)
+    total = sum(int(e.wrong.sum()) for e in evidence)
+    return _told(found, total, several=len(gradient) > 1)
+
+
+def explain_shapes(
+    evaluator: Evaluator, outputs: Named, cotangents: Named, misshapen_ones: Named, *, loss: bool
+) -> tuple[Explanation, ...]:
+    """Say what gradients of the wrong shape look like.
+
+    Parameters
+    ----------
+    evaluator, outputs, cotangents, loss
+        As in `explain`.
+    misshapen_ones : dict of str to ndarray
+        The gradients as they came, by primal.
+
+    Returns
+    -------
+    tuple of Explanation
+    """
+    measure = Measure(evaluator, cotangents, None)
+    found: list[_Found] = []
+    with suppress(BudgetSpent):
+        for name, array in misshapen_ones.items():
+            primal = evaluator.point[name]
+            if not 0 < primal.size <= _MEASURED or array.dtype.kind != "f" or not np.isfinite(array).all():
+                continue
+            numerical = np.zeros(primal.shape)
+            for index in np.ndindex(primal.shape):
+                numerical[index] = _entry(measure, name, index)
+            if not np.isfinite(numerical).all():
+                continue
+            bar = _bar(measure, outputs)
+            wrong = np.ones(primal.shape, bool)
+            own = {} if loss else cotangents
+            e = Evidence(name, numerical, numerical, wrong, bar, dict(evaluator.given), outputs, own, measure)
+            best = next((guess for guess in misshapen(e, array.astype(np.float64)) if e.holds(guess)), None)
+            if best is not None:
+                found.append(_Found(best.name, best.text, (name,), primal.size))
+    total = sum(evaluator.point[name].size for name in misshapen_ones)
+    return _told(found, total, several=len(evaluator.point) > 1)
+
+
+def _best(e: Evidence) -> Iterator[_Found]:
+    """Yield what the first hypothesis that holds says."""
+    low = {reason.removeprefix(_LOW) for reason in e.reasons}
+    if all(reason.startswith(_LOW) for reason in e.reasons):
+        text = f"it is right in float64 and wrong in {low.pop()}: digits are lost on the way, or it overflows"
+        yield _Found("precision", text, (e.name,), int(e.wrong.sum()))
+        return
+    with np.errstate(all="ignore"):
+        for hypothesis in HYPOTHESES:
+            for guess in hypothesis(e):
+                if e.holds(guess):
+                    yield _Found(guess.name, guess.text, (e.name,), int(e.wrong.sum()))
+                    return
+
+
+def _told(found: list[_Found], total: int, *, several: bool) -> tuple[Explanation, ...]:
+    """Put what is said of several primals together, the one that explains most first."""
+    merged: dict[tuple[str, str], _Found] = {}
+    for one in found:
+        before = merged.get((one.name, one.text))
+        names, entries = (before.primals, before.entries) if before else ((), 0)
+        merged[one.name, one.text] = _Found(one.name, one.text, (*names, *one.primals), entries + one.entries)
+    ordered = sorted(merged.values(), key=lambda one: -one.entries)
+    return tuple(
+        Explanation(
+            one.name, f"{_names(one.primals)}: {one.text}" if several else one.text, one.entries / max(total, 1)
+        )
+        for one in ordered
+    )
+
+
+def _names(names: tuple[str, ...]) -> str:
+    if len(names) > 4:
+        names = (*names[:3], f"{len(names) - 3} more")
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _evidence(
+    name: str, measure: Measure, outputs: Named, cotangents: Named, gradient: Named, tally: Tally
+) -> Evidence:
+    """Put together what the judge found of one primal; of a large one, a few entries more."""
+    analytic = np.asarray(gradient[name], np.float64)
+    numerical = np.full(analytic.shape, np.nan)
+    wrong = np.zeros(analytic.shape, bool)
+    bars, reasons = [], []
+    for c in tally.comparisons:
+        if c.index is None or c.verdict not in (Verdict.MATCH, Verdict.MISMATCH) or _ELSEWHERE in c.reason:
+            continue
+        wrong[c.index] = c.verdict is Verdict.MISMATCH
+        # what agrees is known better from the analytic side than from a first look
+        numerical[c.index] = c.numerical if wrong[c.index] else analytic[c.index]
+        if wrong[c.index]:
+            bars.append(c.error_bar)
+            reasons.append(c.reason)
+    bar = float(np.median(bars)) if bars else _bar(measure, outputs)
+    unknown = np.argwhere(np.isnan(numerical) & np.isfinite(analytic))
+    if len(unknown) > 0.5 * analytic.size:
+        rng = np.random.default_rng(0)
+        for place in unknown[rng.permutation(len(unknown))[:_SAMPLE]]:
+            index = tuple(int(i) for i in place)
+            value = _entry(measure, name, index)
+            off = abs(value - analytic[index]) > 1e-5 * max(abs(value), abs(analytic[index])) + 10 * bar
+            wrong[index] = off
+            numerical[index] = value if off else analytic[index]
+    values = {key: array for key, array in measure.evaluator.given.items() if array.dtype.kind in "fiub"}
+    values.setdefault(name, measure.evaluator.point[name])
+    return Evidence(name, analytic, numerical, wrong, bar, values, outputs, cotangents, measure, reasons=tuple(reasons))
+
+
+def _entry(measure: Measure, name: str, index: tuple[int, ...]) -> float:
+    """Return one entry of the numerical gradient by one central difference."""
+    direction = np.zeros(measure.evaluator.point[name].shape)
+    direction[index] = 1.0
+    return float(measure.slope({name: direction}) @ measure.weights)
+
+
+def _bar(measure: Measure, outputs: Named) -> float:
+    """Return what rounding makes of a central difference, roughly."""
+    size = float(np.abs(measure.evaluator.flatten(outputs)) @ np.abs(measure.weights))
+    return 1e-10 * max(size, 1e-300)
+
+
+__all__ = ["HYPOTHESES", "explain", "explain_shapes"]

@@ -1,0 +1,138 @@
+"""Is the gradient right up to a number? A sign, a batch size, the loss itself; or zero, or not zero."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from gradcheck.explain.evidence import Evidence, Guess
+from gradcheck.explain.places import region, sides, subject
+
+_CLOSE = 1e-5  # a fitted number so near a named one is it
+_FLATNESS = 1.0  # decimal digits that it is worth, of each wrong entry, that f is flat there
+
+
+def zero(e: Evidence) -> Iterator[Guess]:
+    """Suspect that nothing was computed: all wrong entries are zero."""
+    if np.all(e.analytic[e.wrong] == 0):
+        yield Guess("zero", f"{subject(e)} is zero: its gradient is missing", np.zeros(e.shape), everywhere=False)
+
+
+def flat(e: Evidence) -> Iterator[Guess]:
+    """Suspect that the gradient is not stopped where f is flat: all wrong entries should be zero, in one region."""
+    if np.any(np.abs(e.numerical[e.wrong]) > e.bar) or np.any(e.analytic[e.wrong] == 0):
+        return
+    found = region(e)
+    if found:
+        text = f"f does not change with {e.name} where {found[0]}: the gradient should be zero there"
+        yield Guess("not zeroed", text, e.analytic, proof=found[1] + _FLATNESS * int(e.wrong.sum()))
+
+
+def factor(e: Evidence) -> Iterator[Guess]:
+    """Suspect one factor: all wrong entries are off by it."""
+    constant = _constant(e, np.ones(e.shape, bool))
+    if constant is None:
+        return
+    number, words = constant
+    text = f"{subject(e)} is {words} times what it should be"
+    if number == -1:
+        text = f"the sign of {subject(e)} is flipped"
+    name = "sign" if number == -1 else "factor"
+    fitted = int(words == plain(number) and not _is_plain(number))
+    yield Guess(name, text, number * e.numerical, everywhere=False, fitted=fitted, odds=1.5)
+
+
+def two_factors(e: Evidence) -> Iterator[Guess]:
+    """Suspect two factors, one on each side of zero of some array."""
+    for words, side in sides(e):
+        inside, outside = e.wrong & side, e.wrong & ~side
+        if not (inside.any() and outside.any()):
+            continue
+        one, other = _constant(e, side), _constant(e, ~side)
+        if one is None or other is None:
+            continue
+        text = f"{one[1]} times what it should be where {words}, {other[1]} times elsewhere"
+        if math.isclose(one[0] * other[0], 1.0, rel_tol=_CLOSE):
+            text += ": the two sides are exchanged"
+        predicted = np.where(side, one[0], other[0]) * e.numerical
+        yield Guess("sides", text, predicted, everywhere=False, fitted=2, odds=1.5)
+
+
+def _constant(e: Evidence, where: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> tuple[float, str] | None:
+    """Return the factor between the gradients at the wrong entries in a place, named; None if there is not one."""
+    analytic, numerical = e.analytic[e.wrong & where], e.numerical[e.wrong & where]
+    if not analytic.size or np.any(np.abs(numerical) <= e.bar) or np.any(analytic == 0):
+        return None
+    largest = int(np.argmax(np.abs(numerical)))
+    ratio = float(analytic[largest] / numerical[largest])
+    if not np.allclose(analytic, ratio * numerical, rtol=_CLOSE, atol=4 * e.bar * max(1.0, abs(ratio))):
+        return None
+    return named(e, ratio)
+
+
+def named(e: Evidence, ratio: float) -> tuple[float, str]:
+    """Return a number exactly, with the words for it, if it is one that means something here; else as it is."""
+    near = [number for number in _numbers(e) if math.isclose(number[0], ratio, rel_tol=_CLOSE)]
+    if not near:
+        return ratio, plain(ratio)
+    value, shown, _ = near[0]
+    meanings = [meaning for same, _, meaning in near if meaning and math.isclose(same, value, rel_tol=1e-9)]
+    return value, f"{shown} ({meanings[0]})" if meanings else shown
+
+
+def plain(value: float) -> str:
+    """Write a number as people do: ``1/3``, ``-2``, ``0.123457``.
+
+    Examples
+    --------
+    >>> plain(1 / 3), plain(-2.0), plain(0.1234567)
+    ('1/3', '-2', '0.123457')
+    """
+    for bottom in (1, 2, 3, 4, 5, 6, 8):
+        top = value * bottom
+        if abs(top - round(top)) <= 1e-9 * max(1.0, abs(top)) and 0 < abs(round(top)) <= 12:
+            return f"{round(top)}/{bottom}" if bottom > 1 else f"{round(top)}"
+    return f"{value:.6g}"
+
+
+def _is_plain(value: float) -> bool:
+    return "." not in plain(value) and "e" not in plain(value)
+
+
+def _numbers(e: Evidence) -> Iterator[tuple[float, str, str]]:
+    """Yield the numbers that a gradient is often off by, as they are written, and what they are here.
+
+    Plain ones come first, then those of the arrays.
+    """
+    for value in (-1.0, 2.0, 0.5, -2.0, -0.5, 3.0, 1 / 3, 4.0, 0.25):
+        yield value, plain(value), ""
+    for value, words in ((math.log(2), "ln 2"), (math.log(10), "ln 10")):
+        yield value, words, ""
+        yield 1 / value, f"1/{words}", ""
+    for name, array in (*e.values.items(), *e.outputs.items()):
+        label = "the output" if name == "output" else name
+        axes = [_AXES[i] if array.ndim < 3 else f"the length of axis {i}" for i in range(array.ndim)]
+        for n, words in (*zip(array.shape, axes, strict=True), (array.size, "the number of entries")):
+            if n > 1:
+                yield from _of_length(n, f"{words} of {label}")
+        if array.size == 1 and array.dtype.kind == "f" and abs(value := float(array.ravel()[0])) > _TINY:
+            words = "the loss itself" if name in e.outputs else name
+            yield value, f"{value:.6g}", words
+            yield 1 / value, f"{1 / value:.6g}", f"one over {words}"
+            yield 1 - value, f"{1 - value:.6g}", f"1 - {words}"
+
+
+def _of_length(n: int, words: str) -> Iterator[tuple[float, str, str]]:
+    yield float(n), f"{n}", words
+    yield 1 / n, f"1/{n}", f"one over {words}"
+    yield math.sqrt(n), f"sqrt({n})", f"the root of {words}"
+    yield 1 / math.sqrt(n), f"1/sqrt({n})", f"one over the root of {words}"
+    for value, text in ((n / (n - 1), f"{n}/{n - 1}"), ((n - 1) / n, f"{n - 1}/{n}")):
+        yield value, text, f"{n} is {words}"
+        yield math.sqrt(value), f"sqrt({text})", f"{n} is {words}"
+
+
+_AXES = ("the number of rows", "the number of columns")
+_TINY = 1e-6  # a loss below this is no factor that anyone would recognise

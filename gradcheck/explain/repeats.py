@@ -1,0 +1,64 @@
+"""Is it wrong only where something repeats? Ties of maxima and sorts, indices that occur more than once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from gradcheck.explain.evidence import Evidence, Guess, chance
+from gradcheck.layer import Array
+
+_TIE = "a tie: "  # how the joint judgement of ties begins its reason
+
+
+def ties(e: Evidence) -> Iterator[Guess]:
+    """Suspect ties: the wrong entries have the same value as others."""
+    values = e.values[e.name]
+    if values.shape != e.shape:
+        return
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    tied = counts[inverse].reshape(e.shape) > 1
+    told = sum(reason.startswith(_TIE) for reason in e.reasons)
+    if not np.all(tied[e.wrong]):
+        return
+    proof = chance(int(e.wrong.sum()), int(e.known.sum())) + 10.0 * bool(told)
+    right_ties = tied & e.known & ~e.wrong & e.nonzero
+    if not told and right_ties.any():
+        return
+    text = (
+        f"it is wrong only where entries of {e.name} are equal: of tied ones one gets the gradient, or they share it;"
+        " not each all of it, nor none any"
+    )
+    yield Guess("ties", text, e.analytic, proof=proof)
+
+
+def repeated(e: Evidence) -> Iterator[Guess]:
+    """Suspect repeated indices: the wrong slices are those whose index occurs more than once."""
+    for name, index in e.values.items():
+        if index.dtype.kind not in "iu" or not index.size or index.min() < 0:
+            continue
+        for axis, length in enumerate(e.shape):
+            if index.max() >= length:
+                continue
+            often = np.bincount(index.ravel(), minlength=length) > 1
+            wrong = np.moveaxis(e.wrong, axis, 0).reshape(length, -1).any(axis=1)
+            if not np.array_equal(wrong, often):
+                continue
+            text = (
+                f"it is wrong only where an index in {name} occurs more than once: the contributions overwrite each"
+                " other; add them up (np.add.at)"
+            )
+            last = _last_of_each(e, index, axis)
+            if last is not None:
+                yield Guess("repeats", text, last)
+            yield Guess("repeats", text, e.analytic, proof=chance(int(e.wrong.sum()), int(e.known.sum())))
+
+
+def _last_of_each(e: Evidence, index: Array, axis: int) -> Array | None:
+    """Return the gradient of which each slice has the cotangent of one occurrence alone: the last that was written."""
+    if axis or e.cotangent is None or e.cotangent.shape != (*index.shape, *e.shape[1:]):
+        return None
+    written = np.zeros(e.shape)
+    written[index] = e.cotangent
+    return written
