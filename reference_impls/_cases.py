@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reference_impls._arguments import Array
 from reference_impls._network import BaseNetwork
-from reference_impls._stable import Array
 
 if TYPE_CHECKING:
     from gradcheck import Case

@@ -1,10 +1,8 @@
 """What is the class-based network, corrected? Layer objects that keep their input, weights and gradients.
 
 Arrays are ``(num_examples, features)``. A layer's ``forward`` keeps what its ``backward`` needs; ``backward``
-sets
-``dW`` and ``db`` and returns the gradient for the layer's input; ``update`` takes the step. The loss is the
-mean over
-*all* elements, and so is its gradient.
+sets ``dW`` and ``db`` and returns the gradient for the layer's input; ``update`` takes the step. The loss is the
+mean over *all* elements, and so is its gradient.
 """
 # ruff: noqa: N803, N806  # matrices are capitals, as in the notebook
 
@@ -17,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from reference_impls import _stable
-from reference_impls._network import BaseNetwork
-from reference_impls._stable import Array
+from reference_impls import kernels
+from reference_impls._arguments import Array
+from reference_impls._network import BaseNetwork, Buffers
+from reference_impls.kernels import relu, relu_backward, sigmoid, sigmoid_backward
 
 if TYPE_CHECKING:
     from gradcheck import Case
@@ -37,98 +36,6 @@ __all__ = [
     "sigmoid_bce_loss",
     "sigmoid_bce_loss_backward",
 ]
-
-
-def relu(Z: Array) -> Array:
-    """Return the positive part of `Z`.
-
-    Parameters
-    ----------
-    Z : ndarray
-        Any shape.
-
-    Returns
-    -------
-    ndarray
-        Same shape and dtype.
-
-    Examples
-    --------
-    >>> relu(np.array([[-5, 4], [0, 1]]))
-    array([[0, 4],
-           [0, 1]])
-    """
-    return np.maximum(0, Z)
-
-
-def relu_backward(dA: Array, Z: Array) -> Array:
-    """Return the gradient with respect to the input of `relu`; its slope at 0 is taken as 0.
-
-    Parameters
-    ----------
-    dA : ndarray
-        Cotangent, the shape of `Z`.
-    Z : ndarray
-        What `relu` was given.
-
-    Returns
-    -------
-    ndarray
-        The shape of `Z`, the dtype of `dA`.
-
-    Examples
-    --------
-    >>> relu_backward(np.array([[-0.2, -0.5], [-0.1, 0.2]]), np.array([[-5, 4], [0, 1]]))
-    array([[ 0. , -0.5],
-           [ 0. ,  0.2]])
-    """
-    return np.where(Z > 0, dA, 0)
-
-
-def sigmoid(Z: Array) -> Array:
-    """Return ``1 / (1 + exp(-Z))``, without overflow for any `Z`.
-
-    Parameters
-    ----------
-    Z : ndarray
-        Any shape.
-
-    Returns
-    -------
-    ndarray
-        Same shape and dtype.
-
-    Examples
-    --------
-    >>> sigmoid(np.array([[-5, 4], [0, 1]]))
-    array([[0.00669285, 0.98201379],
-           [0.5       , 0.73105858]])
-    """
-    return _stable.sigmoid(Z)
-
-
-def sigmoid_backward(dA: Array, Z: Array) -> Array:
-    """Return the gradient with respect to the input of `sigmoid`.
-
-    Parameters
-    ----------
-    dA : ndarray
-        Cotangent, the shape of `Z`.
-    Z : ndarray
-        What `sigmoid` was given.
-
-    Returns
-    -------
-    ndarray
-        The shape of `Z`.
-
-    Examples
-    --------
-    >>> sigmoid_backward(np.array([[-0.2, -0.5], [-0.1, 0.2]]), np.array([[-5, 4], [0, 1]]))
-    array([[-0.00132961, -0.00883135],
-           [-0.025     ,  0.03932239]])
-    """
-    return dA * _stable.sigmoid_derivative(Z)
 
 
 def _clip_at(dtype: np.dtype[Any]) -> float:
@@ -157,7 +64,7 @@ def bce_loss(A: Array, Y: npt.ArrayLike) -> np.floating[Any]:
     0.5108256237659906
     """
     clip = _clip_at(A.dtype)
-    mean: np.floating[Any] = np.mean(_stable.probability_cross_entropy(np.clip(A, clip, 1 - clip), Y))
+    mean: np.floating[Any] = np.mean(kernels.bce(np.clip(A, clip, 1 - clip), Y))
     return mean
 
 
@@ -182,11 +89,11 @@ def bce_loss_backward(A: Array, Y: npt.ArrayLike) -> Array:
     array([-0.])
     """
     clip = _clip_at(A.dtype)
-    slope = _stable.probability_cross_entropy_derivative(np.clip(A, clip, 1 - clip), Y)
+    slope = kernels.bce_backward(np.clip(A, clip, 1 - clip), Y)
     return slope * ((clip < A) & (1 - clip > A)) / A.size
 
 
-def sigmoid_bce_loss(Z: Array, Y: npt.ArrayLike) -> np.floating[Any]:
+def sigmoid_bce_loss(Z: Array, Y: npt.ArrayLike, *, out: Array | None = None) -> np.floating[Any]:
     """Return the cross-entropy of ``sigmoid(Z)`` from the logits `Z`, without a clip and exact at any `Z`.
 
     Parameters
@@ -195,6 +102,8 @@ def sigmoid_bce_loss(Z: Array, Y: npt.ArrayLike) -> np.floating[Any]:
         Logits, any shape.
     Y : array_like
         Labels 0 to 1, the same shape.
+    out : ndarray, optional
+        Where the elements' losses go.
 
     Returns
     -------
@@ -206,17 +115,19 @@ def sigmoid_bce_loss(Z: Array, Y: npt.ArrayLike) -> np.floating[Any]:
     >>> float(sigmoid_bce_loss(np.array([[1e8], [1e8]]), np.array([[0], [1]])))
     50000000.0
     """
-    mean: np.floating[Any] = np.mean(_stable.cross_entropy(Z, Y))
+    mean: np.floating[Any] = np.add.reduce(kernels.bce_with_logits(Z, Y, out=out), axis=None) / Z.size
     return mean
 
 
-def sigmoid_bce_loss_backward(Z: Array, Y: npt.ArrayLike) -> Array:
+def sigmoid_bce_loss_backward(Z: Array, Y: npt.ArrayLike, *, out: Array | None = None) -> Array:
     """Return the gradient of `sigmoid_bce_loss` with respect to `Z`.
 
     Parameters
     ----------
     Z, Y : ndarray
         As for `sigmoid_bce_loss`.
+    out : ndarray, optional
+        Where the result goes.
 
     Returns
     -------
@@ -229,7 +140,12 @@ def sigmoid_bce_loss_backward(Z: Array, Y: npt.ArrayLike) -> Array:
     array([[ 0.25],
            [-0.25]])
     """
-    return _stable.cross_entropy_derivative(Z, Y) / Z.size
+    slope = kernels.bce_with_logits_backward(Z, Y, out=out)
+    return np.divide(slope, Z.size, slope)
+
+
+Two = tuple[Array | None, Array | None]
+Three = tuple[Array | None, Array | None, Array | None]
 
 
 class LinearLayer:
@@ -273,21 +189,30 @@ class LinearLayer:
         self.dW: Any = None
         self.db: Any = None
 
-    def forward(self, X: Array) -> Array:
+    def forward(self, X: Array, *, out: Array | None = None) -> Array:
         """Return the outputs, (num_examples, n_neurons), for `X`, (num_examples, n_inputs)."""
         self.X = X
-        return np.asarray(X @ self.W + self.b)
+        return kernels.linear(X, self.W, self.b, out=out)
 
-    def backward(self, dOut: Array) -> Array:
-        """Set `dW`, `db` from the cotangent, (num_examples, n_neurons); return the gradient for the input."""
-        self.dW = self.X.T @ dOut
-        self.db = dOut.sum(axis=0)
-        return np.asarray(dOut @ self.W.T)
+    def backward(self, dOut: Array, *, out: Three = (None, None, None)) -> Array:
+        """Set `dW`, `db` from the cotangent, (num_examples, n_neurons); return the gradient for the input.
+
+        `out` is where the gradients for the input, `W` and `b` go.
+        """
+        self.parameter_gradients(dOut, out=out[1:])
+        return kernels.linear_input_gradient(dOut, self.W, out=out[0])
+
+    def parameter_gradients(self, dOut: Array, *, out: Two = (None, None)) -> None:
+        """Set `dW` and `db` only: nobody needs the gradient for the input of a first layer."""
+        dW, db = out
+        row = None if db is None else db[np.newaxis]
+        self.dW, row = kernels.linear_parameter_gradients(dOut, self.X, out=(dW, row))
+        self.db = row[0]
 
     def update(self, learning_rate: float) -> None:
         """Take one step down the gradient, in place."""
-        self.W -= learning_rate * self.dW
-        self.b -= learning_rate * self.db
+        kernels.descend(self.W, self.dW, learning_rate)
+        kernels.descend(self.b, self.db, learning_rate)
 
 
 class MLP:
@@ -306,8 +231,8 @@ class MLP:
     ----------
     layer1, layer2, ... : LinearLayer
         The layers; `layers` lists them.
-    Z : list of ndarray
-        The layers' outputs in the last forward pass, before their activations.
+    A : list of ndarray
+        The layers' outputs in the last forward pass, after their activations; the last ones are still logits.
 
     Examples
     --------
@@ -327,7 +252,7 @@ class MLP:
         for name, (n_inputs, n_neurons) in zip(self._names, pairwise(layer_sizes), strict=True):
             setattr(self, name, LinearLayer(n_inputs, n_neurons, seed=rng, dtype=dtype))
 
-        self.Z: list[Array] = []
+        self.A: list[Array] = []
 
     @property
     def layers(self) -> Sequence[LinearLayer]:
@@ -336,19 +261,33 @@ class MLP:
 
     def forward(self, X: Array) -> Array:
         """Return the probabilities, (num_examples, n_outputs)."""
-        self.Z = []
-        A = X
-        for layer in self.layers:
-            self.Z.append(layer.forward(A))
-            A = relu(self.Z[-1])
-        return sigmoid(self.Z[-1])
+        return sigmoid(self.logits(X))
 
-    def backward(self, Y: npt.ArrayLike) -> None:
+    def logits(self, X: Array, buffers: Buffers | None = None) -> Array:
+        """Return what the probabilities are the sigmoid of; layers' outputs go to `buffers`, if there are any."""
+        outputs = buffers.outputs if buffers else [None] * len(self._names)
+        self.A = []
+        for layer, out in zip(self.layers, outputs, strict=True):
+            X = layer.forward(X, out=out)
+            self.A.append(X)
+            if len(self.A) < len(outputs):
+                relu(X, out=X)
+        return X
+
+    def backward(self, Y: npt.ArrayLike, buffers: Buffers | None = None) -> None:
         """Set the gradients of the loss of the last forward pass against the labels `Y`, in all layers."""
-        dZ = sigmoid_bce_loss_backward(self.Z[-1], Y)
-        for layer, Z in zip(self.layers[:0:-1], self.Z[-2::-1], strict=True):
-            dZ = relu_backward(layer.backward(dZ), Z)
-        self.layer1.backward(dZ)
+        if buffers is None:
+            buffers = Buffers.none([f"{name}.{of}" for name in self._names for of in "Wb"], len(self._names))
+        dZ = sigmoid_bce_loss_backward(self.A[-1], Y, out=buffers.cotangents[-1])
+        for i in range(len(self._names) - 1, -1, -1):
+            name = self._names[i]
+            dW, db = buffers.gradients[f"{name}.W"], buffers.gradients[f"{name}.b"]
+            layer: LinearLayer = getattr(self, name)
+            if i == 0:
+                layer.parameter_gradients(dZ, out=(dW, db))
+            else:
+                dA = layer.backward(dZ, out=(buffers.cotangents[i - 1], dW, db))
+                dZ = relu_backward(dA, self.A[i - 1], out=dA)
 
     def update(self, learning_rate: float) -> None:
         """Take one step down the gradient in all layers."""
@@ -405,27 +344,25 @@ class Network(BaseNetwork[MLP]):
             for attribute in attributes
         }
 
-    def _forward(self, X: Array) -> MLP:
+    def _forward(self, X: Array, buffers: Buffers) -> MLP:
         for i, layer in enumerate(self.mlp.layers, start=1):  # whoever put another array into the dict means it
             layer.W, layer.b = self.parameters[f"layer{i}.W"], self.parameters[f"layer{i}.b"]
-        self.mlp.forward(X)
+        self.mlp.logits(X, buffers)
         return self.mlp
 
     def _outputs(self, cache: MLP) -> Array:
-        return sigmoid(cache.Z[-1])
+        return sigmoid(cache.A[-1])
 
-    def _loss(self, cache: MLP, Y: Array) -> np.floating[Any]:
-        return sigmoid_bce_loss(cache.Z[-1], Y)
+    def _loss(self, cache: MLP, Y: Array, buffers: Buffers) -> np.floating[Any]:
+        return sigmoid_bce_loss(cache.A[-1], Y, out=buffers.losses)
 
-    def _backward(self, cache: MLP, Y: Array) -> dict[str, Array]:
-        cache.backward(Y)
+    def _backward(self, cache: MLP, Y: Array, buffers: Buffers) -> dict[str, Array]:
+        cache.backward(Y, buffers)
         return self._by_name("dW", "db")
 
-    def _step(self, X: Array, Y: Array, learning_rate: float) -> np.floating[Any]:
-        mlp = self._forward(X)
-        mlp.backward(Y)
-        mlp.update(learning_rate)
-        return self._loss(mlp, Y)
+    def _descend(self, cache: MLP, Y: Array, learning_rate: float, buffers: Buffers) -> None:
+        cache.backward(Y, buffers)
+        cache.update(learning_rate)
 
 
 def gradcheck_cases() -> Iterable[Case]:

@@ -53,21 +53,24 @@ difference then shows the mean of the two one-sided slopes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from reference_impls import _arguments, _stable
-from reference_impls._network import BaseNetwork
-from reference_impls._stable import Array
+from reference_impls import _arguments, kernels
+from reference_impls._arguments import Array
+from reference_impls._network import BaseNetwork, Buffers
+from reference_impls.kernels import relu, relu_backward, sigmoid, sigmoid_backward
 
 if TYPE_CHECKING:
     from gradcheck import Case
 
 Layers = dict[str, Array]
 """One array per layer, by the layer's number as a string."""
+Places = Mapping[str, Array | None]
+"""Where results go, likewise."""
 
 __all__ = [
     "Network",
@@ -84,95 +87,7 @@ __all__ = [
 ]
 
 
-def sigmoid(z: Array) -> Array:
-    """Return ``1 / (1 + exp(-z))``, without overflow for any `z`.
-
-    Parameters
-    ----------
-    z : ndarray
-        Any shape.
-
-    Returns
-    -------
-    ndarray
-        Same shape and dtype.
-
-    Examples
-    --------
-    >>> sigmoid(np.array([[-1e8, 0.0]]))
-    array([[0. , 0.5]])
-    """
-    return _stable.sigmoid(z)
-
-
-def sigmoid_backward(da: Array, z: Array) -> Array:
-    """Return the gradient with respect to the input of `sigmoid`.
-
-    Parameters
-    ----------
-    da : ndarray
-        Cotangent, the shape of `z`.
-    z : ndarray
-        What `sigmoid` was given.
-
-    Returns
-    -------
-    ndarray
-        The shape of `z`.
-
-    Examples
-    --------
-    >>> sigmoid_backward(np.array([[2.0]]), np.array([[0.0]]))
-    array([[0.5]])
-    """
-    return da * _stable.sigmoid_derivative(z)
-
-
-def relu(z: Array) -> Array:
-    """Return the positive part of `z`.
-
-    Parameters
-    ----------
-    z : ndarray
-        Any shape.
-
-    Returns
-    -------
-    ndarray
-        Same shape and dtype.
-
-    Examples
-    --------
-    >>> relu(np.array([[-5.0, 4.0]]))
-    array([[0., 4.]])
-    """
-    return np.maximum(0, z)
-
-
-def relu_backward(da: Array, z: Array) -> Array:
-    """Return the gradient with respect to the input of `relu`; its slope at 0 is taken as 0.
-
-    Parameters
-    ----------
-    da : ndarray
-        Cotangent, the shape of `z`.
-    z : ndarray
-        What `relu` was given.
-
-    Returns
-    -------
-    ndarray
-        The shape of `z`.
-
-    Examples
-    --------
-    >>> relu_backward(np.array([[2.0, 3.0]]), np.array([[0.0, 4.0]]))
-    array([[0., 3.]])
-    """
-    return da * (z > 0)
-
-
-def cost(Y: npt.ArrayLike, Z: Array) -> np.floating[Any]:
+def cost(Y: npt.ArrayLike, Z: Array, *, out: Array | None = None) -> np.floating[Any]:
     """Return the cross-entropy of the predictions ``sigmoid(Z)``: the mean over columns, the sum over rows.
 
     Parameters
@@ -181,6 +96,8 @@ def cost(Y: npt.ArrayLike, Z: Array) -> np.floating[Any]:
         Labels 0 to 1, (outputs, num_examples).
     Z : ndarray
         The last layer's pre-activations, the same shape.
+    out : ndarray, optional
+        Where the elements' losses go.
 
     Returns
     -------
@@ -192,17 +109,19 @@ def cost(Y: npt.ArrayLike, Z: Array) -> np.floating[Any]:
     >>> float(cost(np.array([[0, 1]]), np.array([[0.0, 0.0]])))
     0.6931471805599453
     """
-    mean: np.floating[Any] = _stable.cross_entropy(Z, Y).sum() / Z.shape[1]
+    mean: np.floating[Any] = np.add.reduce(kernels.bce_with_logits(Z, Y, out=out), axis=None) / Z.shape[1]
     return mean
 
 
-def cost_backward(Y: npt.ArrayLike, Z: Array) -> Array:
+def cost_backward(Y: npt.ArrayLike, Z: Array, *, out: Array | None = None) -> Array:
     """Return dZ of the last layer, the gradient of `cost`: ``(sigmoid(Z) - Y) / num_examples``.
 
     Parameters
     ----------
     Y, Z : ndarray
         As for `cost`.
+    out : ndarray, optional
+        Where the result goes.
 
     Returns
     -------
@@ -214,8 +133,8 @@ def cost_backward(Y: npt.ArrayLike, Z: Array) -> Array:
     >>> cost_backward(np.array([[0, 1]]), np.array([[0.0, 0.0]]))
     array([[ 0.25, -0.25]])
     """
-    dZ: Array = _stable.cross_entropy_derivative(Z, Y) / Z.shape[1]
-    return dZ
+    dZ = kernels.bce_with_logits_backward(Z, Y, out=out)
+    return np.divide(dZ, Z.shape[1], dZ)
 
 
 def initialize_parameters(dimensions: Sequence[int], seed: Any = 0) -> tuple[Layers, Layers]:
@@ -273,12 +192,12 @@ def forward(X: Array, W: Layers, b: Layers) -> tuple[Array, Layers, Layers]:
     Z, A = {}, {"0": X}
     a, top = X, str(len(W))
     for l in map(str, range(1, len(W) + 1)):
-        Z[l] = np.dot(W[l], a) + b[l]
+        Z[l] = kernels.linear_columns(W[l], a, b[l])
         A[l] = a = sigmoid(Z[l]) if l == top else relu(Z[l])
     return a, Z, A
 
 
-def backward(Y: npt.ArrayLike, Z: Layers, W: Layers) -> Layers:
+def backward(Y: npt.ArrayLike, Z: Layers, W: Layers, *, out: Places | None = None) -> Layers:
     """Return dZ of every layer.
 
     Parameters
@@ -286,9 +205,11 @@ def backward(Y: npt.ArrayLike, Z: Layers, W: Layers) -> Layers:
     Y : array_like
         Labels, (outputs, num_examples).
     Z : dict of str to ndarray
-        From `forward` with the same `W`.
+        From `forward` with the same `W`; below the top, the activations will do: they are positive where Z is.
     W : dict of str to ndarray
         The weights.
+    out : dict of str to ndarray, optional
+        Where the results go.
 
     Returns
     -------
@@ -302,14 +223,15 @@ def backward(Y: npt.ArrayLike, Z: Layers, W: Layers) -> Layers:
     >>> backward(np.array([[0, 1]]), Z, W)["2"]
     array([[ 0.25, -0.25]])
     """
-    L = len(W)
-    dZ = {str(L): cost_backward(Y, Z[str(L)])}
+    L, out = len(W), out or {}
+    dZ = {str(L): cost_backward(Y, Z[str(L)], out=out.get(str(L)))}
     for l in reversed(range(1, L)):
-        dZ[str(l)] = relu_backward(np.dot(W[str(l + 1)].T, dZ[str(l + 1)]), Z[str(l)])
+        dA = kernels.linear_columns_input_gradient(dZ[str(l + 1)], W[str(l + 1)], out=out.get(str(l)))
+        dZ[str(l)] = relu_backward(dA, Z[str(l)], out=dA)
     return dZ
 
 
-def parameter_gradients(dZ: Layers, A: Layers) -> tuple[Layers, Layers]:
+def parameter_gradients(dZ: Layers, A: Layers, *, out: tuple[Places, Places] | None = None) -> tuple[Layers, Layers]:
     """Return the gradients of the parameters from those of the pre-activations.
 
     Parameters
@@ -318,6 +240,8 @@ def parameter_gradients(dZ: Layers, A: Layers) -> tuple[Layers, Layers]:
         From `backward`.
     A : dict of str to ndarray
         From `forward`.
+    out : tuple of two dicts of str to ndarray, optional
+        Where the results go.
 
     Returns
     -------
@@ -330,16 +254,17 @@ def parameter_gradients(dZ: Layers, A: Layers) -> tuple[Layers, Layers]:
     >>> dW["1"], db["1"]
     (array([[11.]]), array([[3.]]))
     """
-    dW = {l: np.dot(dz, A[str(int(l) - 1)].T) for l, dz in dZ.items()}
-    db = {l: dz.sum(axis=1, keepdims=True) for l, dz in dZ.items()}
+    dW, db = {}, {}
+    for l, dz in dZ.items():
+        places = (None, None) if out is None else (out[0][l], out[1][l])
+        dW[l], db[l] = kernels.linear_columns_parameter_gradients(dz, A[str(int(l) - 1)], out=places)
     return dW, db
 
 
 class Forward(NamedTuple):
-    """What a forward pass leaves behind: the weights it used, every layer's pre-activations and activations."""
+    """What a forward pass leaves behind: the weights it used, and every layer's activations, at the top before them."""
 
     W: Layers
-    Z: Layers
     A: Layers
 
 
@@ -394,19 +319,26 @@ class Network(BaseNetwork[Forward]):
     def _initial_parameters(self, rng: np.random.Generator) -> dict[str, Array]:
         return _flat(*initialize_parameters(self.layer_sizes, rng))
 
-    def _forward(self, X: Array) -> Forward:
-        W = self.W
-        _, Z, A = forward(X, W, self.b)
-        return Forward(W, Z, A)
+    def _shapes(self, X: Array) -> list[tuple[int, int]]:
+        return [(features, X.shape[1]) for features in self.layer_sizes[1:]]
+
+    def _forward(self, X: Array, buffers: Buffers) -> Forward:
+        W, b, A = self.W, self.b, {"0": X}
+        for l, out in enumerate(buffers.outputs, start=1):
+            a = kernels.linear_columns(W[str(l)], A[str(l - 1)], b[str(l)], out=out)
+            A[str(l)] = relu(a, out=a) if l < len(W) else a
+        return Forward(W, A)
 
     def _outputs(self, cache: Forward) -> Array:
-        return cache.A[str(len(cache.Z))]
+        return sigmoid(cache.A[str(len(cache.W))])
 
-    def _loss(self, cache: Forward, Y: Array) -> np.floating[Any]:
-        return cost(Y, cache.Z[str(len(cache.Z))])
+    def _loss(self, cache: Forward, Y: Array, buffers: Buffers) -> np.floating[Any]:
+        return cost(Y, cache.A[str(len(cache.W))], out=buffers.losses)
 
-    def _backward(self, cache: Forward, Y: Array) -> dict[str, Array]:
-        return _flat(*parameter_gradients(backward(Y, cache.Z, cache.W), cache.A))
+    def _backward(self, cache: Forward, Y: Array, buffers: Buffers) -> dict[str, Array]:
+        places = {str(l): out for l, out in enumerate(buffers.cotangents, start=1)}
+        dW, db = ({l: buffers.gradients[of + l] for l in places} for of in "Wb")
+        return _flat(*parameter_gradients(backward(Y, cache.A, cache.W, out=places), cache.A, out=(dW, db)))
 
 
 def _flat(W: Layers, b: Layers) -> dict[str, Array]:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from reference_impls import _stable
-from reference_impls._network import BaseNetwork
-from reference_impls._stable import Array
+from reference_impls._arguments import Array
+from reference_impls._network import BaseNetwork, Buffers
+from reference_impls.kernels import linear_input_gradient, sigmoid, sigmoid_backward
+from reference_impls.kernels import sigmoid_derivative as delta_sigmoid
 
 if TYPE_CHECKING:
     from gradcheck import Case
@@ -32,72 +33,7 @@ __all__ = [
 ]
 
 
-def sigmoid(x: Array) -> Array:
-    """Return ``1 / (1 + exp(-x))``, without overflow for any `x`.
-
-    Parameters
-    ----------
-    x : ndarray
-        Any shape.
-
-    Returns
-    -------
-    ndarray
-        Same shape and dtype.
-
-    Examples
-    --------
-    >>> sigmoid(np.array([-1e8, 0.0]))
-    array([0. , 0.5])
-    """
-    return _stable.sigmoid(x)
-
-
-def delta_sigmoid(x: Array) -> Array:
-    """Return the derivative of `sigmoid` at `x`, the *input* of the sigmoid.
-
-    Parameters
-    ----------
-    x : ndarray
-        Any shape.
-
-    Returns
-    -------
-    ndarray
-        Same shape and dtype.
-
-    Examples
-    --------
-    >>> delta_sigmoid(np.array([0.0, 1.0]))
-    array([0.25      , 0.19661193])
-    """
-    return _stable.sigmoid_derivative(x)
-
-
-def sigmoid_backward(dactivation: Array, hidden: Array) -> Array:
-    """Return the gradient with respect to the input of `sigmoid`.
-
-    Parameters
-    ----------
-    dactivation : ndarray
-        Cotangent, the shape of `hidden`.
-    hidden : ndarray
-        What `sigmoid` was given.
-
-    Returns
-    -------
-    ndarray
-        The shape of `hidden`.
-
-    Examples
-    --------
-    >>> sigmoid_backward(np.array([[2.0]]), np.array([[0.0]]))
-    array([[0.5]])
-    """
-    return dactivation * delta_sigmoid(hidden)
-
-
-def linear(x: Array, W: Array) -> Array:
+def linear(x: Array, W: Array, *, out: Array | None = None) -> Array:
     """Return ``x @ W``.
 
     Parameters
@@ -106,6 +42,8 @@ def linear(x: Array, W: Array) -> Array:
         (num_examples, features_in).
     W : ndarray
         (features_in, features_out).
+    out : ndarray, optional
+        Where the result goes.
 
     Returns
     -------
@@ -117,10 +55,12 @@ def linear(x: Array, W: Array) -> Array:
     >>> linear(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]))
     array([[11.]])
     """
-    return np.asarray(x.dot(W))
+    return np.asarray(x.dot(W, out))
 
 
-def linear_backward(dout: Array, x: Array, W: Array) -> tuple[Array, Array]:
+def linear_backward(
+    dout: Array, x: Array, W: Array, *, out: tuple[Array | None, Array | None] = (None, None)
+) -> tuple[Array, Array]:
     """Return the gradients with respect to both inputs of `linear`.
 
     Parameters
@@ -129,6 +69,8 @@ def linear_backward(dout: Array, x: Array, W: Array) -> tuple[Array, Array]:
         Cotangent, (num_examples, features_out).
     x, W : ndarray
         What `linear` was given.
+    out : tuple of two ndarrays, optional
+        Where the results go.
 
     Returns
     -------
@@ -141,16 +83,18 @@ def linear_backward(dout: Array, x: Array, W: Array) -> tuple[Array, Array]:
     >>> dx.tolist(), dW.tolist()
     ([[3.0, 4.0]], [[1.0], [2.0]])
     """
-    return dout.dot(W.T), x.T.dot(dout)
+    return linear_input_gradient(dout, W, out=out[0]), np.asarray(x.T.dot(dout, out[1]))
 
 
-def squared_error(output: Array, Y: Array) -> np.floating[Any]:
+def squared_error(output: Array, Y: Array, *, out: Array | None = None) -> np.floating[Any]:
     """Return half the squared error, summed over all elements.
 
     Parameters
     ----------
     output, Y : ndarray
         Outputs and targets, (num_examples, features_out).
+    out : ndarray, optional
+        Where the elements' squares go.
 
     Returns
     -------
@@ -162,17 +106,20 @@ def squared_error(output: Array, Y: Array) -> np.floating[Any]:
     >>> float(squared_error(np.array([[1.0], [2.0]]), np.array([[0], [0]])))
     2.5
     """
-    total: np.floating[Any] = 0.5 * np.sum((output - Y) ** 2)
+    error = np.subtract(output, Y, out=out)
+    total: np.floating[Any] = 0.5 * np.add.reduce(np.square(error, out=out), axis=None)
     return total
 
 
-def squared_error_backward(output: Array, Y: Array) -> Array:
+def squared_error_backward(output: Array, Y: Array, *, out: Array | None = None) -> Array:
     """Return the gradient of `squared_error` with respect to `output`.
 
     Parameters
     ----------
     output, Y : ndarray
         As for `squared_error`.
+    out : ndarray, optional
+        Where the result goes.
 
     Returns
     -------
@@ -185,7 +132,7 @@ def squared_error_backward(output: Array, Y: Array) -> Array:
     array([[ 1.],
            [-1.]])
     """
-    return np.asarray(output - Y)
+    return np.subtract(output, Y, out=out)
 
 
 class Forward(NamedTuple):
@@ -235,28 +182,32 @@ class Network(BaseNetwork[Forward]):
         shapes = pairwise(self.layer_sizes)
         return {name: rng.uniform(size=shape) for name, shape in zip(self._names(), shapes, strict=True)}
 
-    def _forward(self, X: Array) -> Forward:
+    def _forward(self, X: Array, buffers: Buffers) -> Forward:
         inputs, hidden = [X], []
-        for name in self._names():
-            hidden.append(linear(inputs[-1], self.parameters[name]))
+        for layer, name in enumerate(self._names()):
+            hidden.append(linear(inputs[-1], self.parameters[name], out=buffers.outputs[layer]))
             if name != "Woutput":
-                inputs.append(sigmoid(hidden[-1]))
+                inputs.append(sigmoid(hidden[-1], out=buffers.activations[layer]))
         return Forward(inputs, hidden)
 
     def _outputs(self, cache: Forward) -> Array:
         return cache.hidden[-1]
 
-    def _loss(self, cache: Forward, Y: Array) -> np.floating[Any]:
-        return squared_error(cache.hidden[-1], Y)
+    def _loss(self, cache: Forward, Y: Array, buffers: Buffers) -> np.floating[Any]:
+        return squared_error(cache.hidden[-1], Y, out=buffers.losses)
 
-    def _backward(self, cache: Forward, Y: Array) -> dict[str, Array]:
+    def _backward(self, cache: Forward, Y: Array, buffers: Buffers) -> dict[str, Array]:
         gradients = {}
-        dout = squared_error_backward(cache.hidden[-1], Y)
+        dout = squared_error_backward(cache.hidden[-1], Y, out=buffers.cotangents[-1])
         for layer, name in reversed(list(enumerate(self._names()))):
-            dx, gradients[name] = linear_backward(dout, cache.inputs[layer], self.parameters[name])
-            if layer > 0:
-                dout = sigmoid_backward(dx, cache.hidden[layer - 1])
-        return {name: gradients[name] for name in self.parameters}
+            x, dW = cache.inputs[layer], buffers.gradients[name]
+            if layer == 0:  # nobody asks for the gradient of X
+                gradients[name] = np.asarray(x.T.dot(dout, dW))
+            else:
+                out = buffers.cotangents[layer - 1], dW
+                dx, gradients[name] = linear_backward(dout, x, self.parameters[name], out=out)
+                dout = sigmoid_backward(dx, cache.hidden[layer - 1], out=dx)
+        return gradients
 
 
 def gradcheck_cases() -> Iterable[Case]:

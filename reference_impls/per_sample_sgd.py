@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from reference_impls import _arguments, _stable
-from reference_impls._network import BaseNetwork
-from reference_impls._stable import Array
+from reference_impls import _arguments, kernels
+from reference_impls._arguments import Array
+from reference_impls._network import BaseNetwork, Buffers
+from reference_impls.kernels import relu, sigmoid, sigmoid_derivative
 
 if TYPE_CHECKING:
     from gradcheck import Case
@@ -41,27 +42,6 @@ __all__ = [
 ]
 
 
-def relu(a: Array) -> Array:
-    """Return the positive part of `a`.
-
-    Parameters
-    ----------
-    a : ndarray
-        Any shape.
-
-    Returns
-    -------
-    ndarray
-        Same shape and dtype.
-
-    Examples
-    --------
-    >>> relu(np.array([[-5.0, 4.0]]))
-    array([[0., 4.]])
-    """
-    return np.maximum(a, 0)
-
-
 def relu_derivative(a: Array) -> Array:
     """Return the slope of `relu` at `a`, as booleans; at 0 it is taken as 0.
 
@@ -81,48 +61,6 @@ def relu_derivative(a: Array) -> Array:
     array([[False, False,  True]])
     """
     return np.asarray(a > 0)
-
-
-def sigmoid(a: Array) -> Array:
-    """Return ``1 / (1 + exp(-a))``, without overflow for any `a`.
-
-    Parameters
-    ----------
-    a : ndarray
-        Any shape.
-
-    Returns
-    -------
-    ndarray
-        Same shape and dtype.
-
-    Examples
-    --------
-    >>> sigmoid(np.array([[-1e8, 0.0]]))
-    array([[0. , 0.5]])
-    """
-    return _stable.sigmoid(a)
-
-
-def sigmoid_derivative(a: Array) -> Array:
-    """Return the slope of `sigmoid` at its *input* `a`.
-
-    Parameters
-    ----------
-    a : ndarray
-        Any shape.
-
-    Returns
-    -------
-    ndarray
-        Same shape and dtype.
-
-    Examples
-    --------
-    >>> sigmoid_derivative(np.array([[0.0]]))
-    array([[0.25]])
-    """
-    return _stable.sigmoid_derivative(a)
 
 
 def binary_cross_entropy(yhat: Array, y: npt.ArrayLike) -> Array:
@@ -145,7 +83,7 @@ def binary_cross_entropy(yhat: Array, y: npt.ArrayLike) -> Array:
     >>> binary_cross_entropy(np.array([[0.5]]), 1)
     array([[0.69314718]])
     """
-    return _stable.probability_cross_entropy(yhat, y)
+    return kernels.bce(yhat, y)
 
 
 def binary_cross_entropy_derivative(yhat: Array, y: npt.ArrayLike) -> Array:
@@ -166,7 +104,7 @@ def binary_cross_entropy_derivative(yhat: Array, y: npt.ArrayLike) -> Array:
     >>> binary_cross_entropy_derivative(np.array([[0.25]]), 1)
     array([[-4.]])
     """
-    return _stable.probability_cross_entropy_derivative(yhat, y)
+    return kernels.bce_backward(yhat, y)
 
 
 def logit_cross_entropy(z: Array, y: npt.ArrayLike) -> Array:
@@ -189,7 +127,7 @@ def logit_cross_entropy(z: Array, y: npt.ArrayLike) -> Array:
     >>> logit_cross_entropy(np.array([[1e8]]), 0)
     array([[1.e+08]])
     """
-    return _stable.cross_entropy(z, y)
+    return kernels.bce_with_logits(z, y)
 
 
 def logit_cross_entropy_derivative(z: Array, y: npt.ArrayLike) -> Array:
@@ -210,7 +148,7 @@ def logit_cross_entropy_derivative(z: Array, y: npt.ArrayLike) -> Array:
     >>> logit_cross_entropy_derivative(np.array([[0.0]]), 1)
     array([[-0.5]])
     """
-    return _stable.cross_entropy_derivative(z, y)
+    return kernels.bce_with_logits_backward(z, y)
 
 
 def linear(x: Array, W: Array, b: Array) -> Array:
@@ -395,26 +333,27 @@ class Network(BaseNetwork[Forward]):
             parameters[f"b{layer}"] = rng.random((1, features_out))
         return parameters
 
-    def _forward(self, X: Array) -> Forward:
+    def _forward(self, X: Array, buffers: Buffers) -> Forward:
         return forward(X, self.parameters)
 
     def _outputs(self, cache: Forward) -> Array:
         return sigmoid(cache.pre_activations[-1])
 
-    def _loss(self, cache: Forward, Y: Array) -> np.floating[Any]:
+    def _loss(self, cache: Forward, Y: Array, buffers: Buffers) -> np.floating[Any]:
         total: np.floating[Any] = np.sum(logit_cross_entropy(cache.pre_activations[-1], Y))
         return total
 
-    def _backward(self, cache: Forward, Y: Array) -> dict[str, Array]:
+    def _backward(self, cache: Forward, Y: Array, buffers: Buffers) -> dict[str, Array]:
         stacks = backprop(cache, Y, self.parameters)
         return {name: np.sum(stack, axis=0) for name, stack in stacks.items()}
 
-    def _step(self, X: Array, Y: Array, learning_rate: float) -> np.floating[Any]:
-        before = self._loss(self._forward(X), Y)
+    def _step(self, X: Array, Y: Array, learning_rate: float, buffers: Buffers) -> None:
         for x, y in zip(X, Y, strict=True):
             for name, gradient in backprop(forward(x, self.parameters), y, self.parameters).items():
                 self.parameters[name] -= learning_rate * gradient
-        return before
+
+    def _descend(self, cache: Forward, Y: Array, learning_rate: float, buffers: Buffers) -> None:
+        self._step(cache.inputs[0], Y, learning_rate, buffers)
 
 
 def gradcheck_cases() -> Iterable[Case]:

@@ -15,9 +15,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from reference_impls import _stable
-from reference_impls._network import BaseNetwork
-from reference_impls._stable import Array
+from reference_impls import kernels
+from reference_impls._arguments import Array
+from reference_impls._network import BaseNetwork, Buffers
+from reference_impls.kernels import (
+    linear,
+    linear_input_gradient,
+    linear_parameter_gradients,
+    relu,
+    relu_backward,
+    sigmoid,
+)
+from reference_impls.kernels import sigmoid_backward_from_output as sigmoid_backward
 
 if TYPE_CHECKING:
     from gradcheck import Case
@@ -37,122 +46,10 @@ __all__ = [
 ]
 
 
-def relu(z: Array) -> Array:
-    """Return the positive part of `z`.
-
-    Parameters
-    ----------
-    z : ndarray
-        Any shape.
-
-    Returns
-    -------
-    ndarray
-        Same shape and dtype.
-
-    Examples
-    --------
-    >>> relu(np.array([[-5.0, 4.0]]))
-    array([[0., 4.]])
-    """
-    return np.maximum(z, 0)
+Three = tuple[Array | None, Array | None, Array | None]
 
 
-def relu_backward(da: Array, z: Array) -> Array:
-    """Return the gradient with respect to the input of `relu`; its slope at 0 is taken as 0.
-
-    Parameters
-    ----------
-    da : ndarray
-        Cotangent, the shape of `z`.
-    z : ndarray
-        What `relu` was given.
-
-    Returns
-    -------
-    ndarray
-        The shape of `z`.
-
-    Examples
-    --------
-    >>> relu_backward(np.array([[2.0, 3.0]]), np.array([[-5.0, 4.0]]))
-    array([[0., 3.]])
-    """
-    return da * (z > 0)
-
-
-def sigmoid(z: Array) -> Array:
-    """Return ``1 / (1 + exp(-z))``, without overflow for any `z`.
-
-    Parameters
-    ----------
-    z : ndarray
-        Any shape.
-
-    Returns
-    -------
-    ndarray
-        Same shape and dtype.
-
-    Examples
-    --------
-    >>> sigmoid(np.array([[-1e8, 0.0]]))
-    array([[0. , 0.5]])
-    """
-    return _stable.sigmoid(z)
-
-
-def sigmoid_backward(da: Array, a: Array) -> Array:
-    """Return the gradient with respect to the input of `sigmoid`, from its *output* `a`.
-
-    Parameters
-    ----------
-    da : ndarray
-        Cotangent, the shape of `a`.
-    a : ndarray
-        What `sigmoid` returned: the activation, not the pre-activation.
-
-    Returns
-    -------
-    ndarray
-        The shape of `a`.
-
-    Examples
-    --------
-    >>> sigmoid_backward(np.array([[2.0]]), sigmoid(np.array([[0.0]])))
-    array([[0.5]])
-    """
-    dz: Array = a * (1 - a) * da
-    return dz
-
-
-def linear(a: Array, W: Array, b: Array) -> Array:
-    """Return ``a @ W + b``.
-
-    Parameters
-    ----------
-    a : ndarray
-        (num_examples, features_in).
-    W : ndarray
-        (features_in, features_out).
-    b : ndarray
-        (1, features_out).
-
-    Returns
-    -------
-    ndarray
-        (num_examples, features_out).
-
-    Examples
-    --------
-    >>> linear(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]), np.array([[5.0]]))
-    array([[16.]])
-    """
-    z: Array = a @ W + b
-    return z
-
-
-def linear_backward(dz: Array, a: Array, W: Array) -> tuple[Array, Array, Array]:
+def linear_backward(dz: Array, a: Array, W: Array, *, out: Three = (None, None, None)) -> tuple[Array, Array, Array]:
     """Return the gradients with respect to the three inputs of `linear`.
 
     Parameters
@@ -161,6 +58,8 @@ def linear_backward(dz: Array, a: Array, W: Array) -> tuple[Array, Array, Array]
         Cotangent, (num_examples, features_out).
     a, W : ndarray
         What `linear` was given.
+    out : tuple of three ndarrays, optional
+        Where the results go.
 
     Returns
     -------
@@ -175,7 +74,7 @@ def linear_backward(dz: Array, a: Array, W: Array) -> tuple[Array, Array, Array]
     >>> dW.tolist(), db.tolist()
     ([[4.0], [6.0]], [[2.0]])
     """
-    return dz @ W.T, a.T @ dz, np.sum(dz, axis=0, keepdims=True)
+    return linear_input_gradient(dz, W, out=out[0]), *linear_parameter_gradients(dz, a, out=out[1:])
 
 
 def bce_loss(a: Array, y: npt.ArrayLike) -> np.floating[Any]:
@@ -198,7 +97,7 @@ def bce_loss(a: Array, y: npt.ArrayLike) -> np.floating[Any]:
     >>> float(bce_loss(np.array([[0.5], [0.5]]), np.array([[0], [1]])))
     1.3862943611198906
     """
-    total: np.floating[Any] = np.sum(_stable.probability_cross_entropy(a, y))
+    total: np.floating[Any] = np.sum(kernels.bce(a, y))
     return total
 
 
@@ -221,10 +120,10 @@ def bce_loss_backward(a: Array, y: npt.ArrayLike) -> Array:
     array([[ 2.],
            [-4.]])
     """
-    return _stable.probability_cross_entropy_derivative(a, y)
+    return kernels.bce_backward(a, y)
 
 
-def sigmoid_bce_loss(z: Array, y: npt.ArrayLike) -> np.floating[Any]:
+def sigmoid_bce_loss(z: Array, y: npt.ArrayLike, *, out: Array | None = None) -> np.floating[Any]:
     """Return ``bce_loss(sigmoid(z), y)`` from the logits `z`, exact where the sigmoid saturates.
 
     Parameters
@@ -233,6 +132,8 @@ def sigmoid_bce_loss(z: Array, y: npt.ArrayLike) -> np.floating[Any]:
         Logits, (num_examples, features_out).
     y : array_like
         Labels 0 to 1, the same shape.
+    out : ndarray, optional
+        Where the elements' losses go.
 
     Returns
     -------
@@ -244,17 +145,19 @@ def sigmoid_bce_loss(z: Array, y: npt.ArrayLike) -> np.floating[Any]:
     >>> float(sigmoid_bce_loss(np.array([[1e8]]), np.array([[0]])))
     100000000.0
     """
-    total: np.floating[Any] = np.sum(_stable.cross_entropy(z, y))
+    total: np.floating[Any] = np.add.reduce(kernels.bce_with_logits(z, y, out=out), axis=None)
     return total
 
 
-def sigmoid_bce_loss_backward(z: Array, y: npt.ArrayLike) -> Array:
+def sigmoid_bce_loss_backward(z: Array, y: npt.ArrayLike, *, out: Array | None = None) -> Array:
     """Return the gradient of `sigmoid_bce_loss` with respect to `z`: ``sigmoid(z) - y``.
 
     Parameters
     ----------
     z, y : ndarray
         As for `sigmoid_bce_loss`.
+    out : ndarray, optional
+        Where the result goes.
 
     Returns
     -------
@@ -266,14 +169,14 @@ def sigmoid_bce_loss_backward(z: Array, y: npt.ArrayLike) -> Array:
     >>> sigmoid_bce_loss_backward(np.array([[0.0]]), np.array([[1]]))
     array([[-0.5]])
     """
-    return _stable.cross_entropy_derivative(z, y)
+    return kernels.bce_with_logits_backward(z, y, out=out)
 
 
 class Forward(NamedTuple):
-    """What a forward pass leaves behind: the input and pre-activation of every layer, first to last."""
+    """What a forward pass leaves behind: every layer's input, first to last, and what the last made of it."""
 
     inputs: list[Array]
-    pre_activations: list[Array]
+    logits: Array
 
 
 class Network(BaseNetwork[Forward]):
@@ -313,31 +216,32 @@ class Network(BaseNetwork[Forward]):
             parameters[f"b{layer}"] = rng.random((1, features_out)) - 0.5
         return parameters
 
-    def _forward(self, X: Array) -> Forward:
-        inputs, pre_activations = [], []
-        a = X
-        for layer in range(1, len(self.layer_sizes)):
-            z = linear(a, self.parameters[f"W{layer}"], self.parameters[f"b{layer}"])
-            inputs.append(a)
-            pre_activations.append(z)
-            a = relu(z)
-        return Forward(inputs, pre_activations)
+    def _forward(self, X: Array, buffers: Buffers) -> Forward:
+        inputs = [X]
+        for layer, out in enumerate(buffers.outputs, start=1):
+            z = linear(inputs[-1], self.parameters[f"W{layer}"], self.parameters[f"b{layer}"], out=out)
+            inputs.append(relu(z, out=z) if layer < len(buffers.outputs) else z)
+        return Forward(inputs[:-1], inputs[-1])
 
     def _outputs(self, cache: Forward) -> Array:
-        return sigmoid(cache.pre_activations[-1])
+        return sigmoid(cache.logits)
 
-    def _loss(self, cache: Forward, Y: Array) -> np.floating[Any]:
-        return sigmoid_bce_loss(cache.pre_activations[-1], Y)
+    def _loss(self, cache: Forward, Y: Array, buffers: Buffers) -> np.floating[Any]:
+        return sigmoid_bce_loss(cache.logits, Y, out=buffers.losses)
 
-    def _backward(self, cache: Forward, Y: Array) -> dict[str, Array]:
+    def _backward(self, cache: Forward, Y: Array, buffers: Buffers) -> dict[str, Array]:
         gradients = {}
-        dz = sigmoid_bce_loss_backward(cache.pre_activations[-1], Y)
-        for layer in reversed(range(1, len(self.layer_sizes))):
-            a, W = cache.inputs[layer - 1], self.parameters[f"W{layer}"]
-            da, gradients[f"W{layer}"], gradients[f"b{layer}"] = linear_backward(dz, a, W)
-            if layer > 1:
-                dz = relu_backward(da, cache.pre_activations[layer - 2])
-        return {name: gradients[name] for name in self.parameters}
+        dz = sigmoid_bce_loss_backward(cache.logits, Y, out=buffers.cotangents[-1])
+        for layer in range(len(cache.inputs), 0, -1):
+            a, W, b = cache.inputs[layer - 1], f"W{layer}", f"b{layer}"
+            dW, db = buffers.gradients[W], buffers.gradients[b]
+            if layer == 1:  # nobody asks for the gradient of X
+                gradients[W], gradients[b] = linear_parameter_gradients(dz, a, out=(dW, db))
+            else:
+                out = buffers.cotangents[layer - 2], dW, db
+                da, gradients[W], gradients[b] = linear_backward(dz, a, self.parameters[W], out=out)
+                dz = relu_backward(da, a, out=da)
+        return gradients
 
 
 def gradcheck_cases() -> Iterable[Case]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from reference_impls._arguments import Array
 
 BLOCK = 2**15
 """Elements: 256 KiB in float64, so that an operand, a result and some scratch fit into a second-level cache."""

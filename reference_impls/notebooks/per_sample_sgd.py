@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reference_impls._stable import Array
+from reference_impls._arguments import Array
 from reference_impls.notebooks._global_state import seeded
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import gradcheck
 import reference_impls
 from gradcheck import Case, Verdict
 from gradcheck.strategies import KINDS, ORDINARY, PROBABILITIES, arrays, labels, layer_shapes, sample, seeds
-from reference_impls import notebooks
+from reference_impls import kernels, notebooks
 from reference_impls.notebooks import class_based, per_sample_sgd, row_major
 
 ACCUSED = (Verdict.MISMATCH, Verdict.CONTRACT)
@@ -55,7 +55,7 @@ WRONG = {
     "notebooks.class_based: bce_loss_backward (two output columns)",
     "notebooks.class_based: bce_loss_backward (beyond the clip)",
 }
-OF_PORTS, OF_NOTEBOOKS = declared(reference_impls), declared(notebooks)
+OF_PORTS, OF_NOTEBOOKS = {**declared(reference_impls), **declared(kernels)}, declared(notebooks)
 
 
 def redrawn(case, kind, seed, scale=1.0):

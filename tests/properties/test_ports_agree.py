@@ -227,14 +227,14 @@ def test_order_of_the_examples_does_not_matter(problem):
 def test_a_planted_disagreement_is_seen(monkeypatch, port, function, agreement_test):
     original = getattr(port, function)
 
-    def slightly_off_for_the_first_example(*args):
+    def slightly_off_for_the_first_example(*args, **options):
         """Change what the first row of the first argument does, by a hundred-thousandth."""
         first = args[0]
         if isinstance(first, dict):  # column-major: layers by name, examples in columns
             weights = {key: np.where(np.arange(dz.shape[1]) == 0, 1.00001, 1.0) for key, dz in first.items()}
-            return original({key: dz * weights[key] for key, dz in first.items()}, *args[1:])
+            return original({key: dz * weights[key] for key, dz in first.items()}, *args[1:], **options)
         weight = np.where(np.arange(len(first)) == 0, 1.00001, 1.0)
-        return original(first * weight.reshape(-1, *[1] * (first.ndim - 1)), *args[1:])
+        return original(first * weight.reshape(-1, *[1] * (first.ndim - 1)), *args[1:], **options)
 
     monkeypatch.setattr(port, function, slightly_off_for_the_first_example)
     # not shrunk, not remembered: it is meant to fail
