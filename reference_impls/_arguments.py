@@ -119,7 +119,7 @@ def as_examples(name: str, values: Any, layout: tuple[int | str, ...], dtype: np
     ValueError: Y has shape (2,), expected (num_examples, 1)
     """
     array = np.asarray(values)
-    if not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_) or np.iscomplexobj(array):
+    if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} has dtype {array.dtype}, expected real numbers")
     fits = array.ndim == len(layout) and all(
         size == wanted if isinstance(wanted, int) else size > 0

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reference_impls.kernels._blocks import Array, elementwise, ones, scratch
+from reference_impls.kernels._blocks import Array, blocks, ones, scratch
 
 if TYPE_CHECKING:
     from gradcheck import Case
@@ -174,11 +174,10 @@ def linear_columns_input_gradient(dz: Array, W: Array, *, out: Array | None = No
 
 
 def _add_bias(z: Array, b: Array) -> Array:
-    result = np.result_type(z, b)
-    return np.add(z, b, z if result == z.dtype else None)
+    return np.add(z, b, z if z.dtype == b.dtype else None)
 
 
-def descend(parameter: Array, gradient: Array, learning_rate: float) -> None:
+def descend(parameter: Array, gradient: Array, learning_rate: float | Array) -> None:
     """Take one step down the gradient: ``parameter -= learning_rate * gradient``, block by block.
 
     Examples
@@ -188,13 +187,10 @@ def descend(parameter: Array, gradient: Array, learning_rate: float) -> None:
     >>> parameter
     array([0., 0.])
     """
-    elementwise(_descend, parameter, parameter, gradient, np.asarray(learning_rate, parameter.dtype))
-
-
-def _descend(out: Array, parameter: Array, gradient: Array, learning_rate: Array) -> None:
-    step = scratch(out.shape, out.dtype)
-    np.multiply(gradient, learning_rate, step)
-    np.subtract(parameter, step, out)
+    for part, slope in blocks(parameter, gradient):
+        step = scratch(part.shape, part.dtype)
+        np.multiply(slope, learning_rate, step)
+        np.subtract(part, step, part)
 
 
 def gradcheck_cases() -> Iterable[Case]:
