@@ -15,6 +15,7 @@ from gradcheck.nearby import Slopes, attained_nearby, slopes_nearby, steady_near
 from gradcheck.point import Entry, Point
 from gradcheck.probe import ProjectionRay, default_step, signed
 from gradcheck.report import Comparison, Verdict
+from gradcheck.rounded import TREADS, grain
 from gradcheck.tolerance import agree, allowed
 
 _SAME = 0.2  # slopes nearby that differ by less than this part of an error do not explain it
@@ -31,14 +32,16 @@ _FINER = 2.0**-4
 _NEARLY_ALL = 0.05
 _UNDERFLOWS = 1e-200
 _SOME = 16.0  # last bits of the largest input or output
-_SHORTEST = 64.0  # last bits of the entry
+_ODD = 0.37  # a step that is no multiple of anything
 _SUM_OF_SIDES = 1e-6
 _TOO_WIDE = "noise hides the difference over steps as small as the entry itself; longer ones see f from too far away"
 _HIDDEN = (
     "outputs too large to show so small a change may hide the difference: give them on their own, or at smaller values"
 )
 _TOO_SMALL = "so small that products of two such numbers underflow"
-_STILL = "f stands still here, and the change that the analytic value predicts is below the last bits of f's inputs"
+_STILL = "f stands still here, and the change that the analytic value predicts is below what rounding inside f may hide"
+_RESIDUE = "f stands still here, and what is claimed is another value at each point nearby: what rounding leaves of it"
+_CANCELS = "smaller than the last bit of the slopes farther away: a backward that subtracts such numbers loses it"
 _WAVE = "f changes by most of its size over the shortest steps: a wave that none can follow, or noise"
 _MANY_KINKS = "several kinks meet at or near the point, and the slopes seen do not decide; move the point off them"
 _HIDDEN_KINKS = (
@@ -68,6 +71,7 @@ class Accuser:
         self.rtol = rtol
         self.on_kinks: set[Entry] = set()
         self._wrong_nearby: Counter[str] = Counter()
+        self._treads: float | None = None
         self._mixes_nothing = sum(array.size for array in point.gradient.values()) <= point.base.size
 
     def accuse(self, entry: Entry, result: Comparison, estimate: Estimate) -> Comparison:
@@ -103,9 +107,14 @@ class Accuser:
             return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_HIDDEN)
         if max(abs(result.analytic), abs(result.numerical)) < _UNDERFLOWS:
             return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_TOO_SMALL)
-        if result.numerical == 0 and self._rounds_away(entry, result.error, estimate.step):
-            return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_STILL)
-        if self._may_be_a_wave(entry, result.error):
+        if abs(result.numerical) <= estimate.error_bar:
+            if self._rounds_away(entry, result, estimate):
+                return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_STILL)
+            if self.point.is_residue(entry):
+                return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_RESIDUE)
+        if result.analytic == 0 and self._cancels(entry, abs(result.numerical) + estimate.error_bar):
+            return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_CANCELS)
+        if self._may_be_a_wave(entry):
             return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_WAVE)
         reason = "outside the one-sided slopes of a kink" if estimate.kinked else ""
         wrong = replace(result, verdict=Verdict.MISMATCH, reason=reason)
@@ -195,23 +204,49 @@ class Accuser:
         differences.explore()
         return differences.hidden_at(max(step, differences.ray.scale))
 
-    def _rounds_away(self, entry: Entry, error: float, step: float) -> bool:
-        """Tell whether a change too small for the last bits of f's own inputs could be lost where f stands still."""
+    def _rounds_away(self, entry: Entry, result: Comparison, estimate: Estimate) -> bool:
+        """Tell whether a change too small for rounding inside f could be lost where f stands still.
+
+        For the last bits of f's own inputs, or, over steps as long as f stands still, for the treads that its values
+        are seen to lie on.
+        """
         point = self.point
         largest = max(float(np.max(np.abs(array), initial=0.0)) for array in (point.base, *self._inputs()))
-        return error * max(step, point.reach(entry)) < _SOME * point.last_bit * largest
+        longest = max(estimate.step, point.reach(entry))
+        if result.error * longest < _SOME * point.last_bit * largest:
+            return True
+        if result.numerical != 0:
+            return False
+        differences, step = point.along_entry(entry), estimate.step
+        while step < longest and not differences.changes(0.0, min(4 * step, longest)):
+            step = min(4 * step, longest)
+        if self._treads is None:
+            self._treads = grain(point)
+        return result.error * step <= TREADS * self._treads
+
+    def _cancels(self, entry: Entry, slope: float) -> bool:
+        """Tell whether a slope may well be lost in a difference of slopes such as f has farther away."""
+        differences = self.point.along_entry(entry)
+        farther = 2.0 * differences.ray.scale
+        steepest = float(np.abs(differences.cotangent) @ differences.moves(farther)) / farther
+        return slope <= _SOME * self.point.last_bit * steepest
 
     def _inputs(self) -> list[Array]:
         return [self.point.evaluator.point[name] for name in self.point.gradient]
 
-    def _may_be_a_wave(self, entry: Entry, error: float) -> bool:
-        """Tell whether what was measured as noise is nearly all of f, and may be a wave too short for any spacing."""
+    def _may_be_a_wave(self, entry: Entry) -> bool:
+        """Tell whether what was measured as noise is nearly all of f, and may be a wave too short for any spacing.
+
+        A slope that is not too steep to hide in such noise is too steep for a wave of such height to be followed.
+        """
         differences = self.point.along_entry(entry)
         differences.explore()
         ray = differences.ray
         noise = differences.noise_at(1.0)
-        span = max(differences.size, ray.scale * differences.steepest)
-        return noise > _NEARLY_ALL * span and error * _SHORTEST * ray.spacing < noise
+        if noise <= _NEARLY_ALL * max(differences.size, ray.scale * differences.steepest):
+            return False
+        # a wave may be at zero wherever steps are even
+        return noise > _NEARLY_ALL * float(np.abs(differences.cotangent) @ differences.moves(_ODD * ray.scale))
 
     def _on_a_kink(self, entry: Entry) -> bool:
         """Tell whether the outputs that an entry reaches are on some kink.

@@ -61,6 +61,8 @@ class Differences:
         The outputs that some step has changed so far.
     steepest : float
         The largest mean slope that `explore` met.
+    cotangent : ndarray, shape (m,)
+        As given.
 
     Parameters
     ----------
@@ -87,14 +89,14 @@ class Differences:
         self.ray = ray
         self._outputs = outputs
         self._base = base[outputs]
-        self._cotangent = cotangent[outputs]
+        self.cotangent = cotangent[outputs]
         self.take_noise(noise)
         self.reached = np.zeros(self._base.shape, bool)
         self.steepest = 0.0
 
     def take_noise(self, noise: Vector) -> None:
         """Reckon with this standard deviation of each of the m outputs from now on."""
-        self._deviation = np.abs(self._cotangent * noise[self._outputs])
+        self._deviation = np.abs(self.cotangent * noise[self._outputs])
 
     @property
     def unmoved(self) -> bool:
@@ -104,7 +106,7 @@ class Differences:
     @property
     def size(self) -> float:
         """The weighted size at the point of the outputs that some step has changed so far."""
-        return float(np.abs(self._cotangent[self.reached]) @ np.abs(self._base[self.reached]))
+        return float(np.abs(self.cotangent[self.reached]) @ np.abs(self._base[self.reached]))
 
     def explore(self) -> bool:
         """Find out which outputs react at all, by wide steps; tell whether new ones showed.
@@ -118,7 +120,7 @@ class Differences:
             with np.errstate(invalid="ignore", over="ignore"):
                 change = moved - self._base
                 change = np.where(np.isfinite(change), change, 0.0)  # beyond the domain there are no slopes
-                self.steepest = max(self.steepest, abs(float(self._cotangent @ change) / taken))
+                self.steepest = max(self.steepest, abs(float(self.cotangent @ change) / taken))
             self.reached |= change != 0
         return int(self.reached.sum()) > before
 
@@ -137,6 +139,12 @@ class Differences:
             for side in (1.0, -1.0)
         )
 
+    def moves(self, step: float) -> Vector:
+        """Return how far each output moves over a step, on the side where it moves farther; 0 beyond f's domain."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            sides = [np.abs(self.ray.at(side * step)[0] - self._base) for side in (1.0, -1.0)]
+        return np.asarray(np.fmax(0.0, np.fmax(*sides)))
+
     def level(self, step: float) -> Level:
         """Evaluate both sides.
 
@@ -154,9 +162,9 @@ class Differences:
         with np.errstate(invalid="ignore", over="ignore"):
             for change in (plus - minus, plus - self._base, self._base - minus):
                 self.reached |= (change != 0) & ~np.isnan(change)
-            forward = float(self._cotangent @ (plus - self._base)) / up
-            backward = float(self._cotangent @ (self._base - minus)) / down
-            central = float(self._cotangent @ (plus - minus)) / (up + down)
+            forward = float(self.cotangent @ (plus - self._base)) / up
+            backward = float(self.cotangent @ (self._base - minus)) / down
+            central = float(self.cotangent @ (plus - minus)) / (up + down)
         # Random signs of the cotangent make the noise of the outputs add like independent noise does.
         return Level(0.5 * (up + down), central, forward, backward, self.noise_at(min(up, down)))
 
@@ -187,8 +195,8 @@ class Differences:
         plus, up = self.ray.at(step)
         minus, down = self.ray.at(-step)
         with np.errstate(invalid="ignore", over="ignore"):
-            forward = self._cotangent * (plus - self._base) / up
-            backward = self._cotangent * (self._base - minus) / -down
+            forward = self.cotangent * (plus - self._base) / up
+            backward = self.cotangent * (self._base - minus) / -down
         return forward, backward, 4.0 * CONFIDENCE * self._deviation / up
 
 

@@ -8,7 +8,7 @@ from heapq import heappush, heappushpop
 import numpy as np
 
 from gradcheck.evaluate import BudgetSpent
-from gradcheck.judge import OTHERS_KEPT, SUSPICIOUS, Doubt, Judge, Tally
+from gradcheck.judge import OTHERS_KEPT, SECOND, SUSPICIOUS, Doubt, Judge, Tally
 from gradcheck.layer import Array
 from gradcheck.point import Entry
 from gradcheck.probe import default_step
@@ -96,6 +96,8 @@ class _Sharing:
                     owner, deviation = group.owner, deviations(point, group)
                 shared = SharedRay(point, self._name, group, deviation)
                 self._group(shared, shared.look(step), self._gradient[group.entries], step)
+            if self._name in self._judge.misled:
+                self._look_again(structure, order, step)
         except BudgetSpent:
             tally.left_out = self._gradient.size - tally.judged - len(self._doubts)
         agreed = self._judge.together(self._doubts)
@@ -125,6 +127,24 @@ class _Sharing:
         left = ~(good | doubtful)
         if left.any():
             self._look_into(comparisons, left, step)
+
+    def _look_again(self, structure: Structure, order: Array | None, step: float) -> None:
+        """Judge one by one what agreed with a first look that a finer one contradicts."""
+        point, rtol = self._point, self._judge.rtol
+        for group in structure.groups(order):
+            shared = SharedRay(point, self._name, group, deviations(point, group))
+            first, second = shared.look(step), shared.look(step / SECOND)
+            analytic = self._gradient[group.entries]
+            with np.errstate(invalid="ignore"):
+                agreed = np.abs(analytic - first.central) <= rtol * np.abs(first.central)
+                off = np.abs(first.central - second.central) > rtol * np.abs(first.central) + first.noise + second.noise
+            with point.sharing(shared.along):
+                for place in np.flatnonzero(agreed & off).tolist():
+                    outcome = self._judge.entry(shared.entry(place))
+                    if not isinstance(outcome, Doubt):
+                        self._tally.comparisons.append(outcome)
+                        self._tally.judged -= outcome.verdict is Verdict.INCONCLUSIVE
+                        self._worst = [each for each in self._worst if each[2].index != outcome.index]
 
     def _agree(self, found: _Comparisons, good: Mask) -> None:
         """Count entries that agree, and keep the worst of them."""

@@ -25,6 +25,10 @@ SUSPICIOUS = 1e-2
 """One-sided slopes that differ by more than this part of themselves are looked at twice."""
 _CLEAR = 1e-3  # a bar of the first step below this part of an entry is good enough; a ladder would only sharpen it
 _ACCUSES = 9.0  # so many more error bars than allowed: noise is measured in one direction, and may be larger in others
+BY_LUCK = 4.0
+"""A first look so many times farther off than it allows agrees with an error by accident only."""
+SECOND = 16.0
+"""How many times finer a second look is."""
 _ALONE = 3  # so few doubtful entries are measured one by one, not together
 _WORTH_SPLITTING = 128  # so few doubtful entries are split again where together they are too vague
 
@@ -81,6 +85,8 @@ class Judge:
     ----------
     on_kinks : set of Entry
         Entries found on a kink, at the point as far as can be told.
+    misled : set of str
+        Primals of which some entry's first step was seen to be too long: others may agree with it by accident.
     """
 
     def __init__(self, point: Point, rtol: float, allow_kinks: bool, complex_step: ComplexStep | None = None) -> None:
@@ -90,6 +96,8 @@ class Judge:
         self.complex_step = complex_step
         self._accuser = Accuser(point, rtol)
         self.on_kinks = self._accuser.on_kinks
+        self.misled: set[str] = set()
+        self._at_once: list[Entry] = []
 
     def entries(self, entries: list[Entry]) -> Tally:
         """Judge some entries."""
@@ -107,6 +115,7 @@ class Judge:
                     tally.comparisons.append(outcome)
         except BudgetSpent:
             tally.left_out = len(entries) - len(tally.comparisons) - len(doubts)
+        self._look_again(tally.comparisons)
         tally.comparisons += self.together(doubts)
         tally.judged = sum(c.verdict is not Verdict.INCONCLUSIVE for c in tally.comparisons)
         tally.forward_calls = evaluator.forward_calls - before
@@ -133,10 +142,13 @@ class Judge:
         if differences.unmoved and analytic == 0:
             return Doubt(entry, level, hidden)
         if agree(analytic, level.central, 0.0, self.rtol):
+            if entry[0] in self.misled and self._by_accident(level, differences.level(level.step / SECOND)):
+                return self._settle(entry, differences, level)
             if not meaningful(analytic, analytic, level.noise, scale, self.rtol):
                 return Doubt(entry, level, level.noise + hidden)  # by luck, as far as can be told
             material = not meaningful(analytic, analytic, hidden, scale, self.rtol)
             if _looks_smooth(differences, level) and not (material and differences.explore()):
+                self._at_once.append(entry)
                 return self._compare(entry, Settled(Estimate.smooth(level.central, level.noise, level.step), 0.0))
             return self._settle(entry, differences, level)
         if agree(analytic, level.central, level.noise, self.rtol):
@@ -152,11 +164,41 @@ class Judge:
 
     def _settle(self, entry: Entry, differences: Differences, level: Level) -> Comparison:
         try:
-            return self._compare(entry, settle(self.point, entry, differences, level, self.rtol))
+            settled = settle(self.point, entry, differences, level, self.rtol)
+            result = self._compare(entry, settled)
+            return self._as_the_first_look_could(result, settled.estimate, level) if result.verdict.ok else result
         except BudgetSpent:
             begun = self._comparison(entry, Estimate.smooth(level.central, level.noise, level.step))
             reason = "the budget ran out before it could be settled"
             return replace(begun, verdict=Verdict.INCONCLUSIVE, reason=reason)
+
+    def _as_the_first_look_could(self, result: Comparison, estimate: Estimate, level: Level) -> Comparison:
+        """Return a comparison that promises no more than its first look: an error could have agreed with that."""
+        off = abs(level.central - estimate.value)
+        could = allowed(result.analytic, level.central, level.noise, self.rtol)
+        if estimate.kinked or not math.isfinite(off):
+            return result
+        if off > BY_LUCK * could:
+            self.misled.add(result.name)
+        elif level.noise <= max(_CLEAR * abs(result.analytic), self.rtol * self.point.scale[result.name]):
+            return replace(result, limit=max(result.limit, off + could))
+        return result
+
+    def _by_accident(self, level: Level, finer: Level) -> bool:
+        """Tell whether a quotient changes with the step: then an agreement with it was an accident."""
+        return not agree(level.central, finer.central, level.noise + finer.noise, self.rtol)
+
+    def _look_again(self, comparisons: list[Comparison]) -> None:
+        """Judge again what agreed at its first look, where other first looks turned out to be misled."""
+        again = {entry for entry in self._at_once if entry[0] in self.misled}
+        self._at_once = [entry for entry in self._at_once if entry not in again]
+        try:
+            for place, found in enumerate(comparisons):
+                entry = found.name, found.index or ()
+                if entry in again and not isinstance(outcome := self.entry(entry), Doubt):
+                    comparisons[place] = outcome
+        except BudgetSpent:
+            return
 
     # ------------------------------------------------------------------ what drowns in noise
 

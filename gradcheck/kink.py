@@ -21,6 +21,7 @@ _BISECTIONS = 8
 _ABRUPT = 1e-3  # of the distance to a plateau, what is left of it one level later
 _SETTLED = 0.05  # of the gap between two plateaus
 _BY_CHANCE = 4.0
+_ANOTHER = 0.5  # of the jump of the finest slopes: one that lies farther from theirs is another
 _INFLATIONS = (1.0, 10.0, 1e2, 1e3, 1e4, 1e5, 1e6)
 
 
@@ -217,19 +218,26 @@ def _run_ending_at(sharp: list[int]) -> list[int]:
 
 def _interval(levels: list[Level]) -> Estimate:
     """Return the interval of one-sided slopes, each at the level where it is known best."""
-    forward, forward_bar, step = _limit([(level.forward, 2 * level.noise, level.step) for level in levels])
-    backward, backward_bar, _ = _limit([(level.backward, 2 * level.noise, level.step) for level in levels])
+    slack = _ANOTHER * abs(levels[-1].jump)
+    forward, forward_bar, step = _limit([(level.forward, 2 * level.noise, level.step) for level in levels], slack)
+    backward, backward_bar, _ = _limit([(level.backward, 2 * level.noise, level.step) for level in levels], slack)
     low, high = min(forward, backward), max(forward, backward)
     return Estimate(
         0.5 * (low + high), max(forward_bar, backward_bar), step, low, high, kinked=True, closest=levels[-1].step
     )
 
 
-def _limit(slopes: list[tuple[float, float, float]]) -> tuple[float, float, float]:
-    """Extrapolate a one-sided slope, linear in the step, to 0: (value, bar, step) of the best level."""
+def _limit(slopes: list[tuple[float, float, float]], slack: float) -> tuple[float, float, float]:
+    """Extrapolate a one-sided slope, linear in the step, to 0: (value, bar, step) of the best level.
+
+    Of those only that no finer level leaves by more than the slack: over steps far longer than a wave all slopes are
+    small, and near each other.
+    """
     choices = []
-    for (coarse, _, wide), (fine, noise, step) in pairwise(slopes):
+    for k, ((coarse, _, wide), (fine, noise, step)) in enumerate(pairwise(slopes)):
         ratio = wide / step
         limit = (ratio * fine - coarse) / (ratio - 1)
-        choices.append((limit, abs(limit - fine) + 3 * noise, step))
+        bar = abs(limit - fine) + 3 * noise
+        if all(abs(finer - limit) <= bar + rounding + slack for finer, rounding, _ in slopes[k + 2 :]):
+            choices.append((limit, bar, step))
     return min(choices, key=lambda choice: choice[1])

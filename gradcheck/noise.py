@@ -26,6 +26,7 @@ WIDE = (2.0, -2.0, 64.0)
 """Steps so wide, in units of the inputs, that what reacts at all reacts."""
 _ALIKE = 4.0  # estimates of the orders that lie within this factor of each other
 _INSIDE = 16.0  # last bits
+SINGLE = float(np.finfo(np.float32).eps)
 _UNIFORM = 12**-0.5  # standard deviation of rounding to a grid, in units of its width
 
 
@@ -126,8 +127,10 @@ def treads(along: Callable[[float], Vector], base: Vector, eps: Vector) -> Vecto
     """Measure the noise that only longer spacings show: a rounded factor is even over the width of its treads.
 
     So is the ``1 + erf(x)`` of a GELU's tail: over less than a tread nothing but the other factor changes, smoothly,
-    and f looks exact. What the longer spacings show is believed where it has no order (estimates of all orders alike,
-    changes of sign), and is no more than rounding could do to f's values farther away: a ripple is not noise.
+    and f looks exact. And rounding errors at equally spaced points can be regular by accident. What the longer
+    spacings show is believed where it has no order (estimates of all orders alike, changes of sign), and is no more
+    than rounding could do: to f's values farther away or to its inputs, or by a float32 inside, which looks alike over
+    a hundred times longer spacings. A ripple is not noise, nor is a kink.
 
     Parameters
     ----------
@@ -142,16 +145,42 @@ def treads(along: Callable[[float], Vector], base: Vector, eps: Vector) -> Vecto
     with np.errstate(all="ignore"):
         wide = np.stack([base, *(along(step) for step in WIDE)])
         largest = np.nanmax(np.where(np.isfinite(wide), np.abs(wide), 0.0), axis=0)
+        slope = np.zeros(base.shape)  # for a step that moves every input by its own size
+        before = np.zeros(base.shape)  # what the spacing before has shown
         sigma = np.zeros(base.shape)
         for spacing in SPACINGS[1:]:
             table = np.stack([base, *(along(k * spacing) for k in range(1, POINTS))])
+            slope = np.fmax(slope, np.median(np.abs(np.diff(table, axis=0)), axis=0) / spacing)
             levels = _by_order(table)
             disorderly = levels.max(axis=0) <= _ALIKE * levels.min(axis=0)
-            rising = np.diff(table, n=min(ORDERS), axis=0) > 0
-            disorderly &= rising.any(axis=0) & ~rising.all(axis=0)
-            noise = length(levels) / math.sqrt(len(ORDERS))
-            sigma = np.where(disorderly & (noise <= _INSIDE * eps * largest), np.fmax(sigma, noise), sigma)
+            lowest = np.diff(table, n=min(ORDERS), axis=0)
+            disorderly &= (lowest > 0).any(axis=0) & (lowest < 0).any(axis=0)
+            # beside a kink all but the point itself are in order
+            disorderly &= length(lowest) <= _ALIKE * length(lowest[1:])
+            noise = np.where(disorderly, length(levels) / math.sqrt(len(ORDERS)), 0.0)
+            stays = (noise <= _ALIKE * before) & (before <= _ALIKE * noise)
+            single = np.where(stays, SINGLE * largest, 0.0)
+            explained = noise <= np.fmax(_INSIDE * eps * np.fmax(largest, slope), single)
+            sigma = np.where(explained, np.fmax(sigma, noise), sigma)
+            before = noise
     return np.asarray(sigma)
+
+
+def single(values: Any) -> Vector:
+    """Return float32's last bit of elements whose values all fit into it, 0 for others.
+
+    Where f stands still, its own last bit says little: what has shown no more digits than float32 has may have no more.
+
+    Parameters
+    ----------
+    values : ndarray, shape (k, m)
+        Values of each of m elements at k points; those that are not finite do not count.
+    """
+    finite = np.isfinite(values)
+    with np.errstate(over="ignore", invalid="ignore"):
+        fits = (values.astype(np.float32) == values) | ~finite
+    largest = np.max(np.abs(values), axis=0, initial=0.0, where=finite)
+    return np.asarray(np.where(fits.all(axis=0), SINGLE * largest, 0.0))
 
 
 def _by_order(table: Vector) -> Any:

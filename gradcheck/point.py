@@ -21,6 +21,7 @@ _INSENSITIVE = 1e-9  # a bar below this part of f's own size bounds a zero gradi
 _UNLIKE = 4.0  # two measurements of the same noise do not differ by more
 _FLAT = 1e-6  # a bar below this part of the slopes farther away does so too
 _REPEATS = 4
+_NEARBY = 2.0**-20  # as a part of the entries
 _INSIDE = 16.0  # last bits of a difference inside f
 _CANCELLED = 64.0  # last bits of f's own size that terms which cancel may leave of a gradient
 _NULL = 1e-6  # a gradient that moves f by less than this part of its last bit is zero to all intents
@@ -212,6 +213,14 @@ class Point:
         treads = noise.treads(lambda t: ray.at(t)[0], self.base, self._eps)
         self.noise = np.where(treads > _UNLIKE * self.noise, treads, self.noise)
 
+    def everywhere(self) -> Differences:
+        """Return difference quotients along a random direction that moves every entry by its `reach`."""
+        direction = {
+            name: signed(self.rng, array.shape) * np.maximum(1.0, np.abs(self.evaluator.point[name]))
+            for name, array in self.gradient.items()
+        }
+        return self.along(direction)[0]
+
     def _anywhere(self) -> ProjectionRay:
         """Return a ray along a random direction, on the scale of the entries."""
         direction = {}
@@ -229,6 +238,26 @@ class Point:
         name, index = entry
         cap = math.sqrt(float(np.finfo(self.gradient[name].dtype).eps)) * max(self.scale.values())
         return min(4.0 * float(self._spread()[name][index]), cap)
+
+    def is_residue(self, entry: Entry) -> bool:
+        """Tell whether an analytic entry is all that rounding leaves of larger numbers: it is another nearby.
+
+        Last bits of the inputs may be lost in larger numbers, and rounding go the same way each time; so the point is
+        moved farther than that.
+        """
+        name, index = entry
+        analytic = self.analytic(entry)
+        if abs(analytic) > math.sqrt(float(np.finfo(self.gradient[name].dtype).eps)) * max(self.scale.values()):
+            return False
+        with self.away() as at:
+            for _ in range(_REPEATS):
+                for key in self.gradient:  # constants stay
+                    self.evaluator.point[key][...] = at[key] * (1 + _NEARBY * signed(self.rng, at[key].shape))
+                with np.errstate(all="ignore"):
+                    moved = float(self.again()[name][index])
+                if abs(moved - analytic) > 0.5 * abs(analytic):
+                    return True
+        return False
 
     def _is_rounding(self, entry: Entry) -> bool:
         """Tell whether an analytic entry is no larger than what rounding does to its array."""

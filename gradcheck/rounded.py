@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import math
 
-from gradcheck import kink
+import numpy as np
+
+from gradcheck import kink, noise
 from gradcheck.difference import Differences, Estimate, Level
+from gradcheck.evaluate import Vector
+from gradcheck.point import Point
 
 INSIDE = 4.0
 """Last bits of f's range that rounding inside it may cost."""
+TREADS = 2.0
+"""Heights of a tread: what lies between may be off by so many."""
+_LOOKS = (2.0**-40, 2.0**-9, 0.3, 1.3, 5.1, 70.0)  # in units of the inputs: where f's values are looked at
 _TREAD = 0.1  # a jump of rounding inside f that moves the quotient by this part of an error may hide the rest of it
-_HEIGHTS = 2.0  # of a tread: what it hides at most
 _NEAR_EDGE = 30.0  # times the distance of an edge: slopes over such steps tell which way the treads lead
 _FAR_AWAY = 64.0  # a step, in units of the ray, over which f is asked whether it moves at all
 _BISECTIONS = 24  # that narrow an edge down to far less than the next tread is wide
@@ -84,28 +90,61 @@ def forgotten(analytic: float, differences: Differences, level: Level, estimate:
     return f"off by {error:.2g} at two small steps, more than noise, and the rest is vaguer"
 
 
-def _between_treads(analytic: float, differences: Differences, levels: list[Level]) -> bool:
-    """Tell whether f, where it first moves, stands still again at once: a tread, and not the slope beyond a kink.
+def grain(point: Point) -> float:
+    """Return the height of the treads that f's weighted outputs may lie on, as far as its values far and wide show.
 
-    The tread must be high enough to hide what the analytic value predicts, and lead where it points.
+    Float32's last bit where they show no more digits than that; else the height of the first tread that moving all
+    inputs leads to, if it is no higher: where f means to be a staircase its treads are.
     """
-    moving = [level.step for level in levels if level.central != 0 or level.jump != 0]
-    if not moving and differences.changes(0.0, _FAR_AWAY * differences.ray.scale):
-        moving = [_FAR_AWAY * differences.ray.scale]
-    still = [level.step for level in levels if level.central == 0 == level.jump and level.step < min(moving, default=0)]
-    if not still:
-        return False
-    least, most = max(still), min(moving)
+    along = point.everywhere()
+    looks = np.stack([[along.ray.at(side * step)[0] for side in (1.0, -1.0)] for step in _LOOKS])
+    seen = np.where(np.isfinite(looks), looks, point.base)
+    weights = np.abs(point.cotangent)
+    single = float(weights @ noise.single(seen.reshape(-1, point.base.size)))
+    moving = np.flatnonzero(np.any(seen != point.base, axis=(1, 2)))
+    if single or not moving.size or moving[0] == 0:
+        return single
+    found = _tread(along, _LOOKS[moving[0] - 1], _LOOKS[moving[0]])
+    height = float(np.max(found[1])) if found else 0.0
+    return height * float(weights.sum()) if height <= noise.SINGLE * np.abs(seen).max() else 0.0
+
+
+def _tread(differences: Differences, least: float, most: float) -> tuple[float, Vector] | None:
+    """Return where f, which stands still over one step and moves over another, first moves, and how far each output.
+
+    None where it goes on moving from there: then it is the slope beyond a kink, and no tread that rounding made.
+    """
     for _ in range(_BISECTIONS):
         middle = math.sqrt(least * most)
         if differences.changes(0.0, middle):
             most = middle
         else:
             least = middle
-    beyond = differences.level(most * (1 + _BEYOND_EDGE))
+    beyond = most * (1 + _BEYOND_EDGE)
+    if differences.changes(beyond, most * (1 + 4 * _BEYOND_EDGE)):
+        return None
+    return beyond, differences.moves(beyond)
+
+
+def _between_treads(analytic: float, differences: Differences, levels: list[Level]) -> bool:
+    """Tell whether f, where it first moves, stands still again at once: a tread, and not the slope beyond a kink.
+
+    The tread must be high enough to hide what the analytic value predicts, and lead where it points; or others that do
+    not move yet must be, if they lie on treads of that height.
+    """
+    moving = [level.step for level in levels if level.central != 0 or level.jump != 0]
+    if not moving and differences.changes(0.0, _FAR_AWAY * differences.ray.scale):
+        moving = [_FAR_AWAY * differences.ray.scale]
+    still = [level.step for level in levels if level.central == 0 == level.jump and level.step < min(moving, default=0)]
+    found = _tread(differences, max(still), min(moving)) if still else None
+    if found is None:
+        return False
+    step, heights = found
+    beyond = differences.level(step)
     height = max(abs(beyond.forward), abs(beyond.backward)) * beyond.step
-    near = [level for level in levels if most <= level.step <= _NEAR_EDGE * most]
+    near = [level for level in levels if step <= level.step <= _NEAR_EDGE * step]
     sides = [side for level in (*near, beyond) for side in (level.forward, level.backward)]
-    toward = min(sides) < 0 if analytic < 0 else max(sides) > 0
-    hidden = abs(analytic) * least <= _HEIGHTS * height and toward
-    return hidden and not differences.changes(most * (1 + _BEYOND_EDGE), most * (1 + 4 * _BEYOND_EDGE))
+    if abs(analytic) * step <= TREADS * height and (min(sides) < 0 if analytic < 0 else max(sides) > 0):
+        return True
+    others = np.abs(differences.cotangent[differences.reached & (heights == 0)])
+    return abs(analytic) * step <= TREADS * float(heights.max() * others.sum())
