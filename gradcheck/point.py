@@ -22,6 +22,7 @@ _UNLIKE = 4.0  # two measurements of the same noise do not differ by more
 _FLAT = 1e-6  # a bar below this part of the slopes farther away does so too
 _REPEATS = 4
 _NEARBY = 2.0**-20  # as a part of the entries
+_FARTHER = 2.0**20  # over the finest spacing: a millionth of its size, which resolves a small entry among larger ones
 _INSIDE = 16.0  # last bits of a difference inside f
 _CANCELLED = 64.0  # last bits of f's own size that terms which cancel may leave of a gradient
 _NULL = 1e-6  # a gradient that moves f by less than this part of its last bit is zero to all intents
@@ -198,21 +199,20 @@ class Point:
             return
         self._measured = True
         point = self.evaluator.point
-        ray = self._anywhere()
+        ray, fine = self._anywhere(farther=_FARTHER)
+        finest = noise.POINTS * noise.SPACINGS[0]
         eps = max(float(np.finfo(point[name].dtype).eps) for name in self.gradient)
         double = float(np.finfo(np.float64).eps)
         spacings = noise.SPACINGS if eps <= double else tuple(s for s in noise.SPACINGS if s > 4 * eps)
-        self.noise = noise.measure(lambda t: ray.at(t)[0], self.base, self._eps, spacings=spacings)
+        self.noise = noise.measure(
+            lambda t: (fine if t < finest else ray).at(t)[0], self.base, self._eps, spacings=spacings
+        )
 
     def measure_treads(self) -> None:
         """Measure, once, the noise that shows over longer spacings only: asked where levels contradict each other."""
         if self._measured_treads:
             return
         self._measured_treads = True
-        ray = self._anywhere()
-        treads = noise.treads(lambda t: ray.at(t)[0], self.base, self._eps)
-        self.noise = np.where(treads > _UNLIKE * self.noise, treads, self.noise)
-
     def everywhere(self) -> Differences:
         """Return difference quotients along a random direction that moves every entry by its `reach`."""
         direction = {
@@ -221,13 +221,23 @@ class Point:
         }
         return self.along(direction)[0]
 
-    def _anywhere(self) -> ProjectionRay:
-        """Return a ray along a random direction, on the scale of the entries."""
-        direction = {}
+        ray, _ = self._anywhere()
+        treads = noise.treads(lambda t: ray.at(t)[0], self.base, self._eps)
+        self.noise = np.where(treads > _UNLIKE * self.noise, treads, self.noise)
+
+    def _anywhere(self, *, farther: float = 1.0) -> tuple[ProjectionRay, ProjectionRay]:
+        """Return a ray along a random direction, on the scale of the entries; and one for steps of their last bits.
+
+        Along the second, an entry that is small among others goes up to so many times farther.
+        """
+        usual, fine = {}, {}
         for name in self.gradient:
-            size = np.abs(self.evaluator.point[name])
-            direction[name] = signed(self.rng, size.shape) * np.where(size > 0, size, 1.0)
-        return ProjectionRay(self.evaluator, direction)
+            size = np.abs(self.evaluator.point[name].astype(np.float64))
+            typical = float(np.median(size)) if size.size else 0.0
+            signs = signed(self.rng, size.shape)
+            usual[name] = signs * np.where(size > 0, size, 1.0)
+            fine[name] = signs * np.where(size > 0, np.maximum(size, np.minimum(typical, farther * size)), 1.0)
+        return ProjectionRay(self.evaluator, usual), ProjectionRay(self.evaluator, fine)
 
     def rounding(self, entry: Entry) -> float:
         """Return what rounding can do to the analytic entry itself.
