@@ -213,6 +213,10 @@ class Point:
         if self._measured_treads:
             return
         self._measured_treads = True
+        ray, _ = self._anywhere()
+        treads = noise.treads(lambda t: ray.at(t)[0], self.base, self._eps)
+        self.noise = np.where(treads > _UNLIKE * self.noise, treads, self.noise)
+
     def everywhere(self) -> Differences:
         """Return difference quotients along a random direction that moves every entry by its `reach`."""
         direction = {
@@ -220,10 +224,6 @@ class Point:
             for name, array in self.gradient.items()
         }
         return self.along(direction)[0]
-
-        ray, _ = self._anywhere()
-        treads = noise.treads(lambda t: ray.at(t)[0], self.base, self._eps)
-        self.noise = np.where(treads > _UNLIKE * self.noise, treads, self.noise)
 
     def _anywhere(self, *, farther: float = 1.0) -> tuple[ProjectionRay, ProjectionRay]:
         """Return a ray along a random direction, on the scale of the entries; and one for steps of their last bits.
