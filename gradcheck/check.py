@@ -397,6 +397,7 @@ def check_layer(
     """
     from gradcheck.adapters.objects import adapt_object  # adapters load when used
     from gradcheck.adapters.randomness import Randomness  # as above
+    from gradcheck.stages import with_stages  # as above
 
     options = Options(mode, rtol, seed, budget, allow_kinks, contract, method)
     require_one_worker(workers)
@@ -406,7 +407,10 @@ def check_layer(
         keywords = {"names": names, "wrt": wrt, "loss": loss, "targets": targets, "accumulates": accumulates}
         return run(adapt_object(layer, inputs, **keywords, randomness=randomness), options)
 
-    return _under(randomness, work)
+    def check_stage(stage: Any, given: Sequence[Any], left: int | None) -> Report:
+        return check_layer(stage, *given, seed=seed, budget=left, allow_kinks=allow_kinks)
+
+    return with_stages(_under(randomness, work), layer, inputs, budget, check_stage)
 
 
 def _also(layer: Layer, **given: Any) -> Layer:

@@ -47,6 +47,7 @@ ORDER = [
     "precision",
     "explain",
     "run",
+    "stages",
     "second_order",
     "adjoint",
     "transposes",

@@ -42,14 +42,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         From argparse: code 0 for ``--help`` and ``--version``, 2 for arguments that it does not know.
     """
     arguments = _parser().parse_args(argv)
-    from gradcheck.cli.check import check  # rich and numpy load here: --help and --version stay quick
-
     # `python file.py` looks in the current folder; a console script does not, and its user expects it to.
     here = os.getcwd()
     if here not in sys.path and "" not in sys.path:
         sys.path.insert(0, here)
     try:
-        return check(arguments)
+        return _run(arguments)
     except (ArgumentError, TargetError, MissingDependencyError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             return _closed_pipe()
@@ -58,6 +56,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("gradcheck: interrupted", file=sys.stderr)
         return _INTERRUPTED
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    # rich and numpy load here: --help and --version stay quick
+    if arguments.command == "bugs":
+        from gradcheck.cli.bugs import bugs
+
+        return bugs()
+    from gradcheck.cli.check import check
+
+    return check(arguments)
 
 
 def _closed_pipe() -> int:
@@ -76,6 +85,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"gradcheck {gradcheck.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_check(commands)
+    commands.add_parser(
+        "bugs",
+        help="check the catalogue of known bugs: is each caught, and named?",
+        description="Check the catalogue of known bugs (reference_impls.known_bugs), each beside its right twin.",
+        epilog="exit codes:\n  0  every line is as expected\n  1  one is not\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     return parser
 
 

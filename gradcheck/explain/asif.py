@@ -77,6 +77,8 @@ _CHANGES: tuple[tuple[str, Callable[[Array], Array]], ...] = (
     ("-{0} in place of {0}", np.negative),
     ("{} cut to whole numbers", np.trunc),
     ("{} rounded to whole numbers", np.round),
+    ("{} rounded to float16", lambda x: x.astype(np.float16).astype(np.float64)),
+    ("{} rounded to float32", lambda x: x.astype(np.float32).astype(np.float64)),
     ("2 * {0} in place of {0}", lambda x: 2 * x),
     ("{0} / 2 in place of {0}", lambda x: x / 2),
     ("{0}**2 in place of {0}", np.square),

@@ -16,29 +16,40 @@ from gradcheck.layer import Array
 _SAMPLE = 24  # entries by which pairs are sifted; what is left is compared on all
 _PAIRS = 4.0  # decimal digits that trying all pairs is worth
 _ONE_SIDED = 2.5
+_NEARLY = 1e-2  # a cast to float16 does no more, relative to an entry
+_GRID = 1e-12
 
 
 def confused(e: Evidence) -> Iterator[Guess]:
     """Suspect that the cotangent is multiplied with one expression where another belongs."""
+    yield from _confused(e, everywhere=True)
+
+
+def confused_in_places(e: Evidence) -> Iterator[Guess]:
+    """Suspect the same of the wrong entries alone: a branch of the function, as in ELU."""
+    yield from _confused(e, everywhere=False)
+
+
+def _confused(e: Evidence, *, everywhere: bool) -> Iterator[Guess]:
     base = _base(e)
     if base is None:
         return
     made = _made(e)
     with np.errstate(all="ignore"):
         used, right = e.analytic / base, e.numerical / base
-    for everywhere in (True, False):
-        where = e.nonzero if everywhere else e.wrong
-        bar = 4 * e.bar / float(np.min(np.abs(base)))
-        found = list(matches(used, where, made, bar))
-        wanted = list(matches(right, where, made, bar)) if found else []
-        pairs = sorted(
-            ((one, other) for one in found for other in wanted), key=lambda pair: _rank(pair[0][0], pair[1][0], made)
-        )
-        for (one, number), (other, times) in pairs[:1]:
-            text = f"{written(one, number)} in place of {written(other, times)}"
-            if one.text == ONE and number == 1:
-                text = f"the factor {written(other, times)} is missing: the cotangent is passed on as it is"
-            yield _guess(e, text, base * number * one.values, number, everywhere=everywhere)
+    where = e.nonzero if everywhere else e.wrong
+    bars = 8 * e.bars / np.abs(base)
+    found = list(matches(used, where, made, bars))
+    wanted = list(matches(right, where, made, bars)) if found else []
+    pairs = sorted(
+        ((one, other) for one in found for other in wanted),
+        key=lambda pair: (pair[0][1] < 0, pair[1][1] < 0, *_rank(pair[0][0], pair[1][0], made)),
+    )
+    for (one, number), (other, times) in pairs[:1]:
+        text = f"{written(one, number)} in place of {written(other, times)}"
+        if one.text == ONE and number == 1:
+            text = f"the factor {written(other, times)} is missing: the cotangent is passed on as it is"
+        yield _guess(e, text, base * number * one.values, number, everywhere=everywhere)
 
 
 def off_by(e: Evidence) -> Iterator[Guess]:
@@ -78,18 +89,56 @@ def off_by(e: Evidence) -> Iterator[Guess]:
 
 
 def passed_on(e: Evidence) -> Iterator[Guess]:
-    """Suspect an elementwise backward of a layer whose outputs depend on many entries each."""
+    """Suspect an elementwise backward: the cotangent times an expression, which is not what belongs there."""
     base = _base(e)
     if base is None or not e.cotangents or base.size < 2:
         return
     with np.errstate(all="ignore"):
         used = e.analytic / base
-    bar = 4 * e.bar / float(np.min(np.abs(base)))
-    for one, number in matches(used, e.nonzero, _made(e), bar):
+    bars = 8 * e.bars / np.abs(base)
+    for one, number in matches(used, e.nonzero, _made(e), bars):
         factor = "unchanged" if one.text == ONE and number == 1 else f"times {written(one, number)}"
-        text = f"it is the cotangent {factor}, entry by entry, as if each output depended on its own entry alone"
-        yield Guess("entry by entry", text, base * number * one.values, fitted=_fitted(number), odds=_ONE_SIDED)
+        if e.elementwise:
+            name, text = "elementwise", f"it is the cotangent {factor}: a term or a factor of the derivative is missing"
+        else:
+            name = "entry by entry"
+            text = f"it is the cotangent {factor}, entry by entry, as if each output depended on its own entry alone"
+        yield Guess(name, text, base * number * one.values, fitted=_fitted(number), odds=_ONE_SIDED)
         return
+
+
+def coarse(e: Evidence) -> Iterator[Guess]:
+    """Suspect a cast on the way: the values are nearly right, and have the digits of a coarser dtype."""
+    with np.errstate(all="ignore"):
+        if np.any(np.abs(e.analytic - e.numerical)[e.wrong] > _NEARLY * np.abs(e.numerical)[e.wrong]):
+            return
+        base = _base(e)
+        for values in (e.analytic, e.analytic / base) if base is not None else (e.analytic,):
+            some = np.asarray(values[e.nonzero], np.float64)
+            telling = np.abs(some * 64 - np.round(some * 64)) > _GRID  # numbers of few digits are on any grid
+            for dtype in (np.dtype(np.float16), np.dtype(np.float32)):
+                if telling.sum() >= 2 and np.all(
+                    np.abs(some.astype(dtype).astype(np.float64) - some) <= _GRID * np.abs(some)
+                ):
+                    text = f"its values have the digits of {dtype} only: something is cast on the way"
+                    yield Guess("precision", text, e.analytic, proof=5.0 * int(telling.sum()))
+                    return
+
+
+def other_mask(e: Evidence) -> Iterator[Guess]:
+    """Suspect another mask than the forward's: factors of 0 and one number in both gradients, in other places."""
+    base = _base(e)
+    if base is None or not e.cotangents:
+        return
+    with np.errstate(all="ignore"):
+        used = np.where(e.nonzero, e.analytic / base, 0.0)
+        right = np.where(np.abs(e.numerical) > e.bars, e.numerical / base, 0.0)
+    number = float(np.max(np.abs(right)))
+    both = np.stack([used, right])[:, e.known]
+    two = np.isclose(both, 0, atol=1e-9) | np.isclose(both, number, rtol=1e-6)
+    if number and two.all() and np.any((used == 0) & e.wrong) and np.any((used != 0) & e.wrong):
+        text = "some entries are let through that the forward stops, and others not: the mask is not the forward's"
+        yield Guess("other mask", text, base * np.where(used == 0, 0.0, number), odds=0.31 * e.analytic.size)
 
 
 def _base(e: Evidence) -> Array | None:
@@ -103,7 +152,7 @@ def _base(e: Evidence) -> Array | None:
 
 
 def _made(e: Evidence) -> list[Expression]:
-    key = tuple((text, values.tobytes(), values.shape) for text, values in e.symbols)
+    key = tuple((text, values.tobytes(), values.shape) for text, values in (*e.symbols, *e.hidden))
     return _expressions(key, e.shape)
 
 
@@ -113,13 +162,15 @@ def _expressions(key: tuple[tuple[str, bytes, tuple[int, ...]], ...], shape: tup
 
 
 def _rank(one: Expression, other: Expression, made: list[Expression]) -> tuple[int, int]:
-    """Order pairs: one shape with two arguments first, then single factors, then the simplest two."""
-    if one.shape == other.shape and one.shape not in ("quotient", "product"):
+    """Order pairs: one array first, then one shape with two arguments, then single factors, then the simplest two."""
+    if {one.shape, other.shape} == {ONE, "{u}"}:
         kind = 0
+    elif one.shape == other.shape and one.shape not in ("quotient", "product"):
+        kind = 1
     elif ONE in (one.text, other.text):
-        kind = 3 if "quotient" in (one.shape, other.shape) else 1
+        kind = 4 if "quotient" in (one.shape, other.shape) else 2
     else:
-        kind = 2
+        kind = 3
     return kind, made.index(one) + made.index(other)
 
 

@@ -17,6 +17,7 @@ Mask = npt.NDArray[np.bool_]
 
 _RTOL = 1e-8  # what a prediction may be off, beside what the numerical gradient is known to
 _SLOPES = 1e-7  # the same along random directions, which are measured by one central difference each
+_SAFETY = 8.0  # on error bars: they bound what is likely
 _ROUNDING = 16.0  # last bits of a gradient in low precision
 _SURE = 5.0
 """Decimal digits that must agree beyond those that chance and the fitted numbers explain."""
@@ -71,7 +72,7 @@ class Evidence:
         The two gradients as real numbers; the second is NaN where it is not known.
     wrong : ndarray of bool
         The entries that are known to be wrong.
-    bar : float
+    bars : ndarray
         What the numerical ones are known to.
     values, outputs : dict of str to ndarray
         All primals, constants included, and all outputs, as the user sees them.
@@ -89,13 +90,18 @@ class Evidence:
     analytic: Array
     numerical: Array
     wrong: Mask
-    bar: float
+    bars: Array
     values: Named
     outputs: Named
     cotangents: Named
     measure: Measure
     others: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
+
+    @cached_property
+    def bar(self) -> float:
+        """What a numerical one is known to, as a rule."""
+        return float(np.median(self.bars))
 
     @cached_property
     def eps(self) -> float:
@@ -116,7 +122,7 @@ class Evidence:
     def nonzero(self) -> Mask:
         """Where one of the two is not zero: elsewhere most bugs leave no trace."""
         with np.errstate(invalid="ignore"):
-            return np.asarray(self.known & ((self.analytic != 0) | (np.abs(self.numerical) > self.bar)))
+            return np.asarray(self.known & ((self.analytic != 0) | (np.abs(self.numerical) > self.bars)))
 
     @cached_property
     def output(self) -> Array | None:
@@ -147,6 +153,17 @@ class Evidence:
             listed += list(self.outputs.items())
         return [(text, array.astype(np.float64)) for text, array in listed if array.dtype.kind in "fiub"]
 
+    @cached_property
+    def hidden(self) -> list[tuple[str, Array]]:
+        """What a layer may have computed on its way: activations of this primal that are not its output."""
+        z = self.values[self.name].astype(np.float64)
+        with np.errstate(all="ignore"):
+            made = [(f"sigmoid({self.name})", 0.5 * (1 + np.tanh(0.5 * z))), (f"tanh({self.name})", np.tanh(z))]
+            if z.ndim:
+                powers = np.exp(z - z.max(axis=-1, keepdims=True))
+                made.append((f"softmax({self.name})", powers / powers.sum(axis=-1, keepdims=True)))
+        return [] if self.values[self.name].dtype.kind != "f" else made
+
     def digits(self, guess: Guess) -> float:
         """Return how many decimal digits of the gradient's errors a guess foretells; 0 where it is wrong.
 
@@ -163,13 +180,15 @@ class Evidence:
             with np.errstate(invalid="ignore"):
                 error = np.where(self.wrong, np.abs(self.analytic - self.numerical), 0.0)[where]
             predicted, observed = np.broadcast_to(predicted, self.shape)[where], observed[where]
+            bars = self.bars[where]
         else:
             predicted, observed, error = map(np.ravel, (predicted, observed, np.abs(guess.error)))
+            bars = np.full(error.shape, self.bar)
         if not (predicted.size and np.isfinite(predicted).all() and np.isfinite(observed).all()):
             return 0.0
         size = np.maximum(np.abs(predicted), np.abs(observed))
         gain = max(1.0, float(np.max(np.abs(predicted))) / (float(np.nanmax(np.abs(self.numerical))) or 1.0))
-        tolerance = rtol * np.maximum(size, 1e-3 * float(size.max())) + 4 * gain * self.bar + 1e-300
+        tolerance = rtol * np.maximum(size, 1e-3 * float(size.max())) + _SAFETY * gain * bars + 1e-300
         if np.any(np.abs(predicted - observed) > tolerance):
             return 0.0
         each = np.sort(np.log10(np.maximum(error / tolerance, 1.0)))
@@ -180,6 +199,18 @@ class Evidence:
         return self.digits(guess) >= _SURE
 
     # ------------------------------------------------------------------ by random directions
+
+    @cached_property
+    def elementwise(self) -> bool:
+        """True where each output depends on its own entry alone, as far as two halves tell that are moved apart."""
+        if self.output is None or self.output.shape != self.shape:
+            return False
+        half = np.random.default_rng(0).random(self.shape) < 0.5
+        for moved in (half, ~half):
+            slope = self.measure.slope({self.name: moved.astype(float)})
+            if np.any(slope[~moved.ravel()] != 0):
+                return False
+        return True
 
     def sketched(self, count: int = SKETCHES) -> tuple[Array, Array] | None:
         """Return the analytic gradient along some random directions, and the slopes of the outputs along each.

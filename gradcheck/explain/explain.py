@@ -10,7 +10,7 @@ import numpy as np
 
 from gradcheck.evaluate import BudgetSpent, Evaluator
 from gradcheck.explain.asif import elsewhere, turned
-from gradcheck.explain.elementwise import confused, off_by, passed_on
+from gradcheck.explain.elementwise import coarse, confused, confused_in_places, off_by, other_mask, passed_on
 from gradcheck.explain.evidence import Evidence, Guess
 from gradcheck.explain.factors import factor, flat, two_factors, zero
 from gradcheck.explain.measure import Measure
@@ -19,7 +19,7 @@ from gradcheck.explain.products import products
 from gradcheck.explain.pullbacks import homogeneity, independent, not_transposed, other_cotangent, slices
 from gradcheck.explain.repeats import repeated, ties
 from gradcheck.explain.shapes import misshapen
-from gradcheck.explain.terms import along_slices, one_term
+from gradcheck.explain.terms import along_both, along_slices, one_term
 from gradcheck.judge import Tally
 from gradcheck.layer import Named
 from gradcheck.report import Explanation, Verdict
@@ -38,8 +38,11 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
     two_factors,
     confused,
     products,
-    off_by,
+    other_mask,
+    coarse,
     one_term,
+    confused_in_places,
+    off_by,
     permuted,
     not_transposed,
     passed_on,
@@ -49,9 +52,12 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
     independent,
     elsewhere,
     along_slices,
+    along_both,
 )
 """Tried one after the other until one holds: special ones before general ones, and those that cost evaluations late."""
 
+_MOST = 600
+"""Evaluations spent on explaining one report, at most."""
 _SAMPLE = 24  # entries of a larger one that are differentiated for the purpose
 _LOW = "right in float64, wrong in "  # how the comparison in low precision begins its reason
 _ELSEWHERE = "at a point moved"  # how a comparison at another point ends its reason
@@ -100,6 +106,8 @@ def explain(
         where nothing wrong is found, or nothing fits.
     """
     measure = Measure(evaluator, cotangents, pull)
+    given, most = evaluator.budget, evaluator.forward_calls + _MOST
+    evaluator.budget = most if given is None else min(given, most)
     evidence: list[Evidence] = []
     found: list[_Found] = []
     with suppress(BudgetSpent):
@@ -111,6 +119,7 @@ def explain(
             e.others = both
             if e.wrong.any():
                 found += _best(e)
+    evaluator.budget = given
     total = sum(int(e.wrong.sum()) for e in evidence)
     return _told(found, total, several=len(gradient) > 1)
 
@@ -146,7 +155,17 @@ def explain_shapes(
             bar = _bar(measure, outputs)
             wrong = np.ones(primal.shape, bool)
             own = {} if loss else cotangents
-            e = Evidence(name, numerical, numerical, wrong, bar, dict(evaluator.given), outputs, own, measure)
+            e = Evidence(
+                name,
+                numerical,
+                numerical,
+                wrong,
+                np.full(primal.shape, bar),
+                dict(evaluator.given),
+                outputs,
+                own,
+                measure,
+            )
             best = next((guess for guess in misshapen(e, array.astype(np.float64)) if e.holds(guess)), None)
             if best is not None:
                 found.append(_Found(best.name, best.text, (name,), primal.size))
@@ -198,7 +217,8 @@ def _evidence(
     analytic = np.asarray(gradient[name], np.float64)
     numerical = np.full(analytic.shape, np.nan)
     wrong = np.zeros(analytic.shape, bool)
-    bars, reasons = [], []
+    bars = np.full(analytic.shape, np.nan)
+    reasons = []
     for c in tally.comparisons:
         if c.index is None or c.verdict not in (Verdict.MATCH, Verdict.MISMATCH) or _ELSEWHERE in c.reason:
             continue
@@ -206,9 +226,9 @@ def _evidence(
         # what agrees is known better from the analytic side than from a first look
         numerical[c.index] = c.numerical if wrong[c.index] else analytic[c.index]
         if wrong[c.index]:
-            bars.append(c.error_bar)
+            bars[c.index] = c.error_bar
             reasons.append(c.reason)
-    bar = float(np.median(bars)) if bars else _bar(measure, outputs)
+    bar = float(np.nanmedian(bars)) if reasons else _bar(measure, outputs)
     unknown = np.argwhere(np.isnan(numerical) & np.isfinite(analytic))
     if len(unknown) > 0.5 * analytic.size:
         rng = np.random.default_rng(0)
@@ -218,9 +238,12 @@ def _evidence(
             off = abs(value - analytic[index]) > 1e-5 * max(abs(value), abs(analytic[index])) + 10 * bar
             wrong[index] = off
             numerical[index] = value if off else analytic[index]
+    bars[np.isnan(bars)] = bar
     values = {key: array for key, array in measure.evaluator.given.items() if array.dtype.kind in "fiub"}
     values.setdefault(name, measure.evaluator.point[name])
-    return Evidence(name, analytic, numerical, wrong, bar, values, outputs, cotangents, measure, reasons=tuple(reasons))
+    return Evidence(
+        name, analytic, numerical, wrong, bars, values, outputs, cotangents, measure, reasons=tuple(reasons)
+    )
 
 
 def _entry(measure: Measure, name: str, index: tuple[int, ...]) -> float:

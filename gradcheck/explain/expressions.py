@@ -98,6 +98,7 @@ def expressions(symbols: Sequence[tuple[str, Array]], shape: tuple[int, ...]) ->
             for other, second in several[i + 1 :]:
                 made.append(Expression(f"{one} * {other}", "product", first * second))
                 made.append(Expression(f"({one} - {other})", "difference", first - second))
+                made.append(Expression(f"({other} - {one})", "difference", second - first))
                 made.append(
                     Expression(
                         f"({one} - {other}) / ({one} * (1 - {one}))", "error", (first - second) / (first * (1 - first))
@@ -115,7 +116,7 @@ def _spread(values: Array, shape: tuple[int, ...]) -> Array | None:
         return None
 
 
-def matches(target: Array, where: Mask, made: Sequence[Expression], bar: float) -> Iterator[tuple[Expression, float]]:
+def matches(target: Array, where: Mask, made: Sequence[Expression], bars: Array) -> Iterator[tuple[Expression, float]]:
     """Yield the expressions that a target is a multiple of, in a place, with the multiple; 1 and -1 exactly.
 
     Parameters
@@ -126,7 +127,7 @@ def matches(target: Array, where: Mask, made: Sequence[Expression], bar: float) 
         The entries to look at.
     made : sequence of Expression
         From `expressions`.
-    bar : float
+    bars : ndarray
         What the target is known to.
     """
     wanted = target[where]
@@ -138,7 +139,7 @@ def matches(target: Array, where: Mask, made: Sequence[Expression], bar: float) 
         number = float(wanted[largest] / values[largest])
         if abs(abs(number) - 1) < _NEAR:
             number = 1.0 if number > 0 else -1.0
-        tolerance = _NEAR * np.maximum(np.abs(wanted), abs(number) * np.abs(values)) + bar
+        tolerance = _NEAR * np.maximum(np.abs(wanted), abs(number) * np.abs(values)) + bars[where]
         if number and np.all(np.abs(wanted - number * values) <= tolerance):
             yield each, number
 
@@ -156,6 +157,16 @@ def written(expression: Expression, number: float) -> str:
     if expression.text == ONE:
         return plain(number)
     bare = expression.text
-    if bare.startswith("(") and bare.endswith(")") and bare.count("(") == 1 and number == 1:
+    if bare.startswith("(") and bare.endswith(")") and _closes(bare) == len(bare) - 1:
         bare = bare[1:-1]
     return {1.0: bare, -1.0: f"-{expression.text}"}.get(number, f"{plain(number)} * {expression.text}")
+
+
+def _closes(text: str) -> int:
+    """Return where the bracket that a text begins with is closed."""
+    depth = 0
+    for place, letter in enumerate(text):
+        depth += {"(": 1, ")": -1}.get(letter, 0)
+        if not depth:
+            return place
+    return -1

@@ -22,7 +22,7 @@ def zero(e: Evidence) -> Iterator[Guess]:
 
 def flat(e: Evidence) -> Iterator[Guess]:
     """Suspect that the gradient is not stopped where f is flat: all wrong entries should be zero, in one region."""
-    if np.any(np.abs(e.numerical[e.wrong]) > e.bar) or np.any(e.analytic[e.wrong] == 0):
+    if np.any(np.abs(e.numerical[e.wrong]) > e.bars[e.wrong]) or np.any(e.analytic[e.wrong] == 0):
         return
     found = region(e)
     if found:
@@ -35,13 +35,13 @@ def factor(e: Evidence) -> Iterator[Guess]:
     constant = _constant(e, np.ones(e.shape, bool))
     if constant is None:
         return
-    number, words = constant
-    text = f"{subject(e)} is {words} times what it should be"
+    number, words, hint = constant
     if number == -1:
-        text = f"the sign of {subject(e)} is flipped"
-    name = "sign" if number == -1 else "factor"
-    fitted = int(words == plain(number) and not _is_plain(number))
-    yield Guess(name, text, number * e.numerical, everywhere=False, fitted=fitted, odds=1.5)
+        yield Guess("sign", f"the sign of {subject(e)} is flipped", -e.numerical, everywhere=False, odds=1.5)
+        return
+    text = f"{subject(e)} is {words} times what it should be" + (f": {hint}" if hint else "")
+    fitted = int("." in words and not hint)
+    yield Guess("factor", text, number * e.numerical, everywhere=False, fitted=fitted, odds=1.5)
 
 
 def two_factors(e: Evidence) -> Iterator[Guess]:
@@ -60,26 +60,26 @@ def two_factors(e: Evidence) -> Iterator[Guess]:
         yield Guess("sides", text, predicted, everywhere=False, fitted=2, odds=1.5)
 
 
-def _constant(e: Evidence, where: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> tuple[float, str] | None:
+def _constant(e: Evidence, where: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> tuple[float, str, str] | None:
     """Return the factor between the gradients at the wrong entries in a place, named; None if there is not one."""
-    analytic, numerical = e.analytic[e.wrong & where], e.numerical[e.wrong & where]
-    if not analytic.size or np.any(np.abs(numerical) <= e.bar) or np.any(analytic == 0):
+    analytic, numerical, bars = (array[e.wrong & where] for array in (e.analytic, e.numerical, e.bars))
+    if not analytic.size or np.any(np.abs(numerical) <= bars) or np.any(analytic == 0):
         return None
     largest = int(np.argmax(np.abs(numerical)))
     ratio = float(analytic[largest] / numerical[largest])
-    if not np.allclose(analytic, ratio * numerical, rtol=_CLOSE, atol=4 * e.bar * max(1.0, abs(ratio))):
+    if np.any(np.abs(analytic - ratio * numerical) > _CLOSE * np.abs(analytic) + 8 * bars * max(1.0, abs(ratio))):
         return None
     return named(e, ratio)
 
 
-def named(e: Evidence, ratio: float) -> tuple[float, str]:
-    """Return a number exactly, with the words for it, if it is one that means something here; else as it is."""
+def named(e: Evidence, ratio: float) -> tuple[float, str, str]:
+    """Return a number exactly, as it is written, and what has that value here; a number that means nothing as it is."""
     near = [number for number in _numbers(e) if math.isclose(number[0], ratio, rel_tol=_CLOSE)]
     if not near:
-        return ratio, plain(ratio)
+        return ratio, plain(ratio), ""
     value, shown, _ = near[0]
-    meanings = [meaning for same, _, meaning in near if meaning and math.isclose(same, value, rel_tol=1e-9)]
-    return value, f"{shown} ({meanings[0]})" if meanings else shown
+    hints = [hint for same, _, hint in near if hint and math.isclose(same, value, rel_tol=1e-9)]
+    return value, shown, hints[0] if hints else ""
 
 
 def plain(value: float) -> str:
@@ -97,12 +97,8 @@ def plain(value: float) -> str:
     return f"{value:.6g}"
 
 
-def _is_plain(value: float) -> bool:
-    return "." not in plain(value) and "e" not in plain(value)
-
-
 def _numbers(e: Evidence) -> Iterator[tuple[float, str, str]]:
-    """Yield the numbers that a gradient is often off by, as they are written, and what they are here.
+    """Yield the numbers that a gradient is often off by, how they are written, and what has that value here.
 
     Plain ones come first, then those of the arrays.
     """
@@ -113,26 +109,28 @@ def _numbers(e: Evidence) -> Iterator[tuple[float, str, str]]:
         yield 1 / value, f"1/{words}", ""
     for name, array in (*e.values.items(), *e.outputs.items()):
         label = "the output" if name == "output" else name
-        axes = [_AXES[i] if array.ndim < 3 else f"the length of axis {i}" for i in range(array.ndim)]
-        for n, words in (*zip(array.shape, axes, strict=True), (array.size, "the number of entries")):
+        axes = _AXES.get(array.ndim) or [f"slices along axis {i}" for i in range(array.ndim)]
+        for n, what in (*zip(array.shape, axes, strict=True), (array.size, "entries")):
             if n > 1:
-                yield from _of_length(n, f"{words} of {label}")
+                for value, words in _of_length(n):
+                    yield value, words, f"{label} has {n} {what}"
         if array.size == 1 and array.dtype.kind == "f" and abs(value := float(array.ravel()[0])) > _TINY:
-            words = "the loss itself" if name in e.outputs else name
-            yield value, f"{value:.6g}", words
-            yield 1 / value, f"{1 / value:.6g}", f"one over {words}"
-            yield 1 - value, f"{1 - value:.6g}", f"1 - {words}"
+            words = "the loss" if name in e.outputs else name
+            yield value, f"{value:.6g}", f"that is {words} itself"
+            yield 1 / value, f"{1 / value:.6g}", f"that is one over {words}"
+            yield 1 - value, f"{1 - value:.6g}", f"that is 1 - {words}"
 
 
-def _of_length(n: int, words: str) -> Iterator[tuple[float, str, str]]:
-    yield float(n), f"{n}", words
-    yield 1 / n, f"1/{n}", f"one over {words}"
-    yield math.sqrt(n), f"sqrt({n})", f"the root of {words}"
-    yield 1 / math.sqrt(n), f"1/sqrt({n})", f"one over the root of {words}"
-    for value, text in ((n / (n - 1), f"{n}/{n - 1}"), ((n - 1) / n, f"{n - 1}/{n}")):
-        yield value, text, f"{n} is {words}"
-        yield math.sqrt(value), f"sqrt({text})", f"{n} is {words}"
+def _of_length(n: int) -> Iterator[tuple[float, str]]:
+    yield float(n), f"{n}"
+    yield 1 / n, f"1/{n}"
+    for value, words in ((float(n), f"{n}"), (n / (n - 1), f"{n}/{n - 1}"), ((n - 1) / n, f"{n - 1}/{n}")):
+        if math.sqrt(value) % 1:
+            yield math.sqrt(value), f"sqrt({words})"
+            yield 1 / math.sqrt(value), f"1/sqrt({words})"
+    for top, bottom in ((n, n - 1), (n - 1, n)) if n > 2 else ():
+        yield top / bottom, f"{top}/{bottom}"
 
 
-_AXES = ("the number of rows", "the number of columns")
+_AXES = {1: ["entries"], 2: ["rows", "columns"]}
 _TINY = 1e-6  # a loss below this is no factor that anyone would recognise

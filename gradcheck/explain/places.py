@@ -59,7 +59,7 @@ def region(e: Evidence) -> tuple[str, float] | None:
     Examples of its words: ``"x < 0"``, ``"|x| > 0.5"``, ``"y = 1"``.
     """
     among = int(e.nonzero.sum())
-    for text, mask in (*sides(e), *_labels(e), *_limits(e)):
+    for text, mask in (*_labels(e), *sides(e), *_limits(e)):
         if np.array_equal((mask & e.nonzero)[e.known], (e.wrong & e.nonzero)[e.known]):
             return text, chance(int((e.wrong & e.nonzero).sum()), among)
     return None
@@ -71,6 +71,7 @@ def sides(e: Evidence) -> Iterator[tuple[str, Mask]]:
         yield f"{text} > 0", values > 0
         yield f"{text} < 0", values < 0
         yield f"{text} <= 0", values <= 0
+        yield f"{text} = 0", values == 0
 
 
 def _labels(e: Evidence) -> Iterator[tuple[str, Mask]]:

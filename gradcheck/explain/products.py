@@ -84,4 +84,4 @@ def _shaped(text: str, array: Array, shape: tuple[int, ...]) -> Iterator[tuple[s
 
 def _is(gradient: Array, values: Array, e: Evidence) -> bool:
     gap = np.abs(gradient - values)[e.known]
-    return bool(gap.size and np.all(gap <= 1e-6 * np.abs(values[e.known]) + 4 * e.bar))
+    return bool(gap.size and np.all(gap <= 1e-6 * np.abs(values[e.known]) + 8 * e.bars[e.known]))

@@ -56,4 +56,4 @@ def _fits(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
 
 
 def _same(values: Array, wanted: Array, e: Evidence) -> bool:
-    return bool(np.allclose(values, wanted, rtol=1e-6, atol=4 * e.bar, equal_nan=False))
+    return bool(np.allclose(values, wanted, rtol=1e-6, atol=8 * float(np.max(e.bars)), equal_nan=False))

@@ -65,6 +65,7 @@ def along_slices(e: Evidence) -> Iterator[Guess]:
                     f"off by a constant and a multiple of {e.name} along {words}: the paths through the mean and"
                     f" the variance over {words} are missing or wrong",
                 ),
+                *_sums_of(e, words),
                 (
                     (e.numerical, ones, centred),
                     f"right up to a factor and a multiple of {e.name} along {words}: the variance over {words} is"
@@ -72,6 +73,36 @@ def along_slices(e: Evidence) -> Iterator[Guess]:
                 ),
             ):
                 yield from _by_least_squares(e, columns, over, text)
+
+
+def _sums_of(e: Evidence, words: str) -> Iterator[tuple[tuple[Array, ...], str]]:
+    """Yield what a forgotten sum over an axis leaves: a multiple of an array in each slice, as in a softmax."""
+    softmax = (f"exp({e.output_name})", np.exp(e.output)) if e.output is not None else ("", np.zeros(0))
+    for text, values in (*e.symbols, softmax, *e.hidden):
+        spread = laid_over(values, e.shape)
+        if spread is not None and text != e.name and np.isfinite(spread).all():
+            yield (
+                (spread,),
+                f"off by a multiple of {text} along {words}: a term {text} * (a sum over {words}) is missing or wrong",
+            )
+
+
+def along_both(e: Evidence) -> Iterator[Guess]:
+    """Suspect a sum over the wrong axis: an array times a number for each row and one for each column."""
+    if e.analytic.ndim != 2 or not e.known.all():
+        return
+    rows, columns = (np.eye(n) for n in e.shape)
+    off = (e.analytic - e.numerical).ravel()
+    for text, values in (("", np.ones(e.shape)), *e.symbols, *e.hidden):
+        spread = laid_over(values, e.shape)
+        if spread is None or not np.isfinite(spread).all():
+            continue
+        numbers = np.concatenate([np.repeat(rows, e.shape[1], axis=0), np.tile(columns, (e.shape[0], 1))], axis=1)
+        basis = spread.reshape(-1, 1) * numbers
+        fit = (basis @ np.linalg.lstsq(basis, off, rcond=1e-10)[0]).reshape(e.shape)
+        what = f"off by {text} times a number" if text else "off by a number"
+        said = f"{what} for each row and one for each column: a sum is over the wrong axis"
+        yield Guess("other axis", said, e.numerical + fit, fitted=sum(e.shape) - 1, odds=_MANY)
 
 
 def _by_least_squares(

@@ -1,0 +1,163 @@
+"""Which stage of a model is the first wrong one? Its stages are checked one by one, from the loss backwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from gradcheck.adapters.calling import BACKWARD, FORWARD, LOSS, LOSS_AND_GRADIENT, method_of
+from gradcheck.adapters.graph import copy_object, name_of, walk
+from gradcheck.adapters.inputs import positional_parameters
+from gradcheck.errors import ArgumentError
+from gradcheck.report import Explanation, Report, Verdict
+
+Check = Callable[[Any, Sequence[Any], int | None], Report]
+"""``check(stage, inputs, budget)``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """One call of a part of the model.
+
+    Attributes
+    ----------
+    name : str
+        Where it sits: ``"layers[1]"``.
+    part : object
+        With a forward and a backward of its own.
+    inputs : tuple
+        Copies of what its forward was given.
+    """
+
+    name: str
+    part: Any
+    inputs: tuple[Any, ...]
+
+
+def with_stages(report: Report, model: Any, inputs: Sequence[Any], budget: int | None, check: Check) -> Report:
+    """Add to the report of a wrong model which of its stages is the first wrong one, where they are visible.
+
+    Parameters
+    ----------
+    report : Report
+        Of the whole model; returned as it is unless its verdict is MISMATCH.
+    model : object
+        Copied, never changed.
+    inputs : sequence
+        As the check of the model was given them.
+    budget : int, optional
+        Forward evaluations at most, those of the report included; a stage's forward counts as one.
+    check : callable
+        Checks one stage.
+
+    Returns
+    -------
+    Report
+        With an explanation called ``"stage"`` in front: the stage, and what it looks like; or that each stage is right
+        by itself. Without one where a stage could not be judged before a wrong one was found.
+    """
+    if report.verdict is not Verdict.MISMATCH:
+        return report
+    stages = visible_stages(model, inputs)
+    spent = report.forward_calls + 1
+    text = ""
+    for stage in reversed(stages) if len(stages) > 1 else ():
+        left = None if budget is None else budget - spent
+        if left is not None and left < 1:
+            return report
+        try:
+            found = check(stage.part, stage.inputs, left)
+        except ArgumentError:
+            return report
+        spent += found.forward_calls
+        if found.verdict in (Verdict.MISMATCH, Verdict.CONTRACT):
+            text = f"the first wrong stage, from the loss backwards, is {stage.name} ({type(stage.part).__name__})"
+            looks = [one.text for one in found.explanations[:1]] or list(found.violations[:1])
+            text += f": {looks[0]}" if looks else ""
+            break
+        if not found.ok:
+            return replace(report, forward_calls=spent)
+    else:
+        if len(stages) < 2:
+            return report
+        text = (
+            f"each of its {len(stages)} stages is right by itself: what is wrong lies between them, in the backward of"
+            f" {type(model).__name__}"
+        )
+    told = (Explanation("stage", text, 1.0), *report.explanations)
+    return replace(report, explanations=told, forward_calls=spent)
+
+
+def visible_stages(model: Any, inputs: Sequence[Any]) -> list[Stage]:
+    """Run a copy of a model's forward, and return the parts that it calls, in order, with what they are given.
+
+    Parameters
+    ----------
+    model : object
+        Its outermost parts with a forward and a backward are its stages.
+    inputs : sequence
+        As many as its forward takes are given to it.
+
+    Returns
+    -------
+    list of Stage
+        Empty where the model cannot be run so.
+
+    Examples
+    --------
+    >>> class Double:
+    ...     def forward(self, x):
+    ...         return 2 * x
+    ...     def backward(self, g):
+    ...         return 2 * g
+    >>> class Model:
+    ...     def __init__(self):
+    ...         self.layers = [Double(), Double()]
+    ...     def forward(self, x):
+    ...         return self.layers[1].forward(self.layers[0].forward(x))
+    >>> [(stage.name, stage.inputs) for stage in visible_stages(Model(), [3.0])]
+    [('layers[0]', (3.0,)), ('layers[1]', (6.0,))]
+    """
+    copy = copy_object(model)
+    called: list[Stage] = []
+    running: list[Any] = []
+    patched: list[tuple[Any, str]] = []
+
+    def watched(name: str, part: Any, forward: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(forward)
+        def call(*args: Any, **keywords: Any) -> Any:
+            if not running and not keywords:  # outermost ones only: theirs are looked at when they are checked
+                called.append(Stage(name, part, tuple(np.array(a) if isinstance(a, np.ndarray) else a for a in args)))
+            running.append(part)
+            try:
+                return forward(*args, **keywords)
+            finally:
+                running.pop()
+
+        return call
+
+    for place, value in list(walk(copy)):
+        forward = None if isinstance(value, (np.ndarray, type)) else method_of(value, FORWARD)
+        if forward and forward != "__call__" and method_of(value, BACKWARD) and hasattr(value, "__dict__"):
+            vars(value)[forward] = watched(name_of(place.path), value, getattr(value, forward))
+            patched.append((value, forward))
+    outer = method_of(copy, FORWARD) or method_of(copy, (*LOSS, *LOSS_AND_GRADIENT))
+    if not patched or not outer:
+        return []
+    known = positional_parameters(getattr(copy, outer))
+    count = len(inputs) if known is None or known[2] else min(len(inputs), len(known[0]))
+    try:
+        with np.errstate(all="ignore"):
+            getattr(copy, outer)(
+                *(np.array(value) if isinstance(value, np.ndarray) else value for value in inputs[:count])
+            )
+    except Exception:  # the check knows better how to call it; without stages nothing is said of them
+        return []
+    finally:
+        for part, forward in patched:
+            vars(part).pop(forward, None)
+    return called
