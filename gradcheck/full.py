@@ -10,14 +10,15 @@ import numpy as np
 from gradcheck.evaluate import BudgetSpent
 from gradcheck.judge import OTHERS_KEPT, SECOND, SUSPICIOUS, Doubt, Judge, Tally
 from gradcheck.layer import Array
-from gradcheck.point import Entry
-from gradcheck.probe import default_step
+from gradcheck.point import Entry, Point
+from gradcheck.probe import default_step, signed
 from gradcheck.report import Comparison, Verdict
-from gradcheck.shared import Look, SharedRay, deviations
+from gradcheck.shared import Look, Movable, SharedRay
 from gradcheck.structure import Mask, Structure, detect
 from gradcheck.tolerance import MEANINGFUL
 
 _ENOUGH = 32  # entries of one verdict that are measured alone as well; wrong ones that are looked into one by one
+_WORTH_ASKING = 4  # groups: fewer cost no more than to ask whether f is affine
 _APART = 1e-6  # of a slope: what is measured alone and in a group is the same but for noise
 _PLAIN = (2.0**6, 2.0**-5, 2.0**-10)  # of the first step: an error that is the same at all of these is no kink's
 _STEADY = 0.1  # of an error
@@ -88,16 +89,15 @@ class _Sharing:
         point, tally = self._point, self._tally
         order = point.rng.permutation(len(structure)) if shuffled else None
         step = default_step(point.eps(self._name), 1.0)
-        owner, deviation = None, np.zeros(0)
         try:
             point.measure()
+            movable = Movable(point, self._name)
+            affine = len(structure) >= _WORTH_ASKING and _is_affine(point, self._name, step)
             for group in structure.groups(order):
-                if group.owner is not owner:
-                    owner, deviation = group.owner, deviations(point, group)
-                shared = SharedRay(point, self._name, group, deviation)
-                self._group(shared, shared.look(step), self._gradient[group.entries], step)
+                self._group(SharedRay(movable, group), step, affine=affine)
             if self._name in self._judge.misled:
-                self._look_again(structure, order, step)
+                for group in structure.groups(order):
+                    self._look_again(SharedRay(movable, group), step)
         except BudgetSpent:
             tally.left_out = self._gradient.size - tally.judged - len(self._doubts)
         agreed = self._judge.together(self._doubts)
@@ -105,61 +105,54 @@ class _Sharing:
         tally.comparisons += [*agreed, *(c for *_, c in self._worst)]
         return tally
 
-    def _group(self, shared: SharedRay, look: Look, analytic: Array, step: float) -> None:
+    def _group(self, shared: SharedRay, step: float, *, affine: bool) -> None:
         """Judge a group's entries by a first look at all of them; look into those that it does not settle."""
+        analytic = self._gradient[shared.group.entries]
+        if affine:
+            found = _Compared(self._judge, shared, shared.glance(step), analytic)
+            if found.good.all():
+                self._agree(found)
+                return
+        found = _Compared(self._judge, shared, shared.look(step), analytic)
         if shared.strays():
             raise _WrongStructureError
-        rtol, scale = self._judge.rtol, self._point.scale[self._name]
-        with np.errstate(invalid="ignore", over="ignore"):
-            error = np.abs(analytic - look.central)
-            limit = rtol * np.maximum(np.abs(analytic), np.abs(look.central))
-            agrees = np.isfinite(error) & (error <= limit)
-            sharp = look.noise <= np.maximum(MEANINGFUL * np.abs(analytic), rtol * scale)
-            slope = np.abs(look.central) + 0.5 * np.abs(look.jump)
-            smooth = np.abs(look.jump) <= np.maximum(SUSPICIOUS * slope, 8 * look.noise)
-            good = agrees & sharp & smooth
-            doubtful = np.where(agrees, ~sharp, np.isfinite(error) & (error <= limit + look.noise))
-        allowed = limit + look.noise
-        comparisons = _Comparisons(shared, look, analytic, allowed)
-        self._agree(comparisons, good)
-        for place in np.flatnonzero(doubtful).tolist():
-            self._doubts.append(Doubt(shared.entry(place), look.level(place), float(look.noise[place])))
-        left = ~(good | doubtful)
+        self._agree(found)
+        for place in np.flatnonzero(found.doubtful).tolist():
+            self._doubts.append(Doubt(shared.entry(place), found.look.level(place), float(found.look.noise[place])))
+        left = ~(found.good | found.doubtful)
         if left.any():
-            self._look_into(comparisons, left, step)
+            self._look_into(found, left, step)
 
-    def _look_again(self, structure: Structure, order: Array | None, step: float) -> None:
+    def _look_again(self, shared: SharedRay, step: float) -> None:
         """Judge one by one what agreed with a first look that a finer one contradicts."""
-        point, rtol = self._point, self._judge.rtol
-        for group in structure.groups(order):
-            shared = SharedRay(point, self._name, group, deviations(point, group))
-            first, second = shared.look(step), shared.look(step / SECOND)
-            analytic = self._gradient[group.entries]
-            with np.errstate(invalid="ignore"):
-                agreed = np.abs(analytic - first.central) <= rtol * np.abs(first.central)
-                off = np.abs(first.central - second.central) > rtol * np.abs(first.central) + first.noise + second.noise
-            with point.sharing(shared.along):
-                for place in np.flatnonzero(agreed & off).tolist():
-                    outcome = self._judge.entry(shared.entry(place))
-                    if not isinstance(outcome, Doubt):
-                        self._tally.comparisons.append(outcome)
-                        self._tally.judged -= outcome.verdict is Verdict.INCONCLUSIVE
-                        self._worst = [each for each in self._worst if each[2].index != outcome.index]
+        found = _Compared(self._judge, shared, shared.look(step), self._gradient[shared.group.entries])
+        first, second = found.look, shared.look(step / SECOND)
+        with np.errstate(invalid="ignore"):
+            near = self._judge.rtol * np.abs(first.central) + first.noise + second.noise
+            misled = found.good & (np.abs(first.central - second.central) > near)
+        with self._point.sharing(shared.along):
+            for place in np.flatnonzero(misled).tolist():
+                outcome = self._judge.entry(shared.entry(place))
+                if not isinstance(outcome, Doubt):
+                    self._tally.comparisons.append(outcome)
+                    self._tally.judged -= outcome.verdict is Verdict.INCONCLUSIVE
+                    self._worst = [each for each in self._worst if each[2].index != outcome.index]
 
-    def _agree(self, found: _Comparisons, good: Mask) -> None:
+    def _agree(self, found: _Compared) -> None:
         """Count entries that agree, and keep the worst of them."""
-        if not good.any():
+        good = found.good
+        excess = np.divide(found.error, found.allowed, out=np.zeros(good.shape), where=good & (found.error > 0))
+        self._tally.judged += int(np.count_nonzero(good))
+        self._tally.limit = max(self._tally.limit, 2 * float(np.max(found.allowed, where=good, initial=0.0)))
+        if len(self._worst) == OTHERS_KEPT and excess.max() <= self._worst[0][0]:
             return
-        self._tally.judged += int(good.sum())
-        self._tally.limit = max(self._tally.limit, 2 * float(found.allowed[good].max()))
-        off = good & (found.error > 0)
-        excess = np.divide(found.error, found.allowed, out=np.zeros(good.shape), where=off)
         for place in np.argsort(-excess, kind="stable")[:OTHERS_KEPT].tolist():
             if good[place] and (len(self._worst) < OTHERS_KEPT or excess[place] > self._worst[0][0]):
-                ranked = (float(excess[place]), -int(found.shared.group.entries[place]), found.at(place, Verdict.MATCH))
+                entry = int(found.shared.group.entries[place])
+                ranked = (float(excess[place]), -entry, found.at(place, Verdict.MATCH))
                 (heappush if len(self._worst) < OTHERS_KEPT else heappushpop)(self._worst, ranked)
 
-    def _look_into(self, found: _Comparisons, left: Mask, step: float) -> None:
+    def _look_into(self, found: _Compared, left: Mask, step: float) -> None:
         """Judge entries that the first look does not settle one by one, with evaluations that they share."""
         shared = found.shared
         plain: Mask | None = None
@@ -179,7 +172,7 @@ class _Sharing:
                 self._tally.comparisons.append(outcome)
                 self._tally.judged += outcome.verdict is not Verdict.INCONCLUSIVE
 
-    def _verify(self, found: _Comparisons, place: int, verdict: Verdict) -> None:
+    def _verify(self, found: _Compared, place: int, verdict: Verdict) -> None:
         """Measure an entry alone as well, if few of its verdict were."""
         if verdict is Verdict.MATCH or self._alone[verdict] >= _ENOUGH:
             return
@@ -191,26 +184,58 @@ class _Sharing:
             raise _WrongStructureError
 
 
-class _Comparisons:
-    """The entries of a group beside a first look at them."""
+class _Compared:
+    """The entries of a group beside a first look at them.
 
-    def __init__(self, shared: SharedRay, look: Look, analytic: Array, allowed: Array) -> None:
+    Attributes
+    ----------
+    good : ndarray of bool, shape (k,)
+        They agree, where f is smooth, and noise could not have made them agree.
+    doubtful : ndarray of bool, shape (k,)
+        They agree within noise.
+    error, allowed : ndarray, shape (k,)
+        As those of a `Comparison`.
+    """
+
+    def __init__(self, judge: Judge, shared: SharedRay, look: Look, analytic: Array) -> None:
         self.shared = shared
         self.look = look
-        self.analytic = analytic
-        self.allowed = allowed
-        self.error = np.abs(analytic - look.central)
+        self._analytic = analytic
+        rtol, scale = judge.rtol, judge.point.scale[shared.name]
+        claimed, seen = np.abs(analytic), np.abs(look.central)
+        with np.errstate(invalid="ignore", over="ignore"):
+            self.error = np.abs(analytic - look.central)
+            limit = rtol * np.maximum(claimed, seen)
+            self.allowed = limit + look.noise
+            finite = np.isfinite(self.error)
+            agrees = finite & (self.error <= limit)
+            sharp = look.noise <= np.maximum(MEANINGFUL * claimed, rtol * scale)
+            jump = np.abs(look.jump)
+            smooth = jump <= np.maximum(SUSPICIOUS * (seen + 0.5 * jump), 8 * look.noise)
+            self.good = agrees & sharp & smooth
+            self.doubtful = np.where(agrees, ~sharp, finite & (self.error <= self.allowed))
 
     def at(self, place: int, verdict: Verdict) -> Comparison:
         """Return one of them."""
         look = self.look
-        arrays = (self.analytic, look.central, look.noise, self.allowed, look.step, 2 * self.allowed)
+        arrays = (self._analytic, look.central, look.noise, self.allowed, look.step, 2 * self.allowed)
         analytic, central, bar, allowed, step, limit = (float(array[place]) for array in arrays)
         name, index = self.shared.entry(place)
         return Comparison(name, index, analytic, central, bar, allowed, step, verdict, limit=limit)
 
 
-def _plain(found: _Comparisons, step: float) -> Mask:
+def _is_affine(point: Point, name: str, step: float) -> bool:
+    """Tell whether both sides of a random direction through all entries have one slope: no bend, and no kink, in any.
+
+    Then one side of each entry shows what there is to see.
+    """
+    shape = point.gradient[name].shape
+    direction = signed(point.rng, shape) * np.maximum(1.0, np.abs(point.evaluator.point[name]))
+    level = point.along({name: direction})[0].level(step)
+    return abs(level.jump) <= level.jump_noise
+
+
+def _plain(found: _Compared, step: float) -> Mask:
     """Tell which entries are off by as much at a coarse step, at a fine one, and between, where f does not bend."""
     error = found.error
     with np.errstate(invalid="ignore"):

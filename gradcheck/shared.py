@@ -12,7 +12,7 @@ from gradcheck.difference import CONFIDENCE, Differences, Level
 from gradcheck.evaluate import Vector
 from gradcheck.layer import Array
 from gradcheck.point import Entry, Point
-from gradcheck.structure import NONE, Group, Mask
+from gradcheck.structure import Group, Share
 
 _REMEMBERED = 1 << 23  # numbers of past evaluations that are kept for the next entry of the group
 _FAR = 1e-3  # as for single entries: moves beyond this are our own idea
@@ -44,90 +44,128 @@ class Look:
         return Level(step, central, central + 0.5 * jump, central - 0.5 * jump, noise)
 
 
+class Movable:
+    """A primal whose entries can be moved in groups.
+
+    Parameters
+    ----------
+    point : Point
+        Where, with its noise measured.
+    name : str
+        The primal.
+
+    Notes
+    -----
+    Each entry moves in a direction of random sign: a slope that one has on the outputs of another, if a group is wrong,
+    comes in with a random sign, and shows.
+    """
+
+    def __init__(self, point: Point, name: str) -> None:
+        self.point = point
+        self.name = name
+        array = point.evaluator.point[name]
+        self.shape = array.shape
+        self.flat = array.reshape(-1) if array.flags.c_contiguous else array.flat
+        self.value = array.ravel()
+        self.scale = np.maximum(1.0, np.abs(self.value.astype(np.float64)))
+        mantissa, exponent = np.frexp(self.scale)
+        sign = 1.0 - 2.0 * point.rng.integers(0, 2, self.value.shape)
+        self.unit = sign * np.ldexp(1.0, exponent - (mantissa < _NEAREST))  # a power of two: exact to move by
+        self._share: Share | None = None
+        self._deviation = np.zeros(0)
+
+    def deviation(self, share: Share) -> Array:
+        """Return the standard deviation of each entry's weighted sum of outputs.
+
+        For one that reaches none, of all outputs: what it may do to them is hidden below their noise.
+        """
+        if share is not self._share:
+            variance = np.square(self.point.cotangent * self.point.noise)
+            each = share.sums(np.ones(variance.shape), variance)
+            self._share, self._deviation = share, np.sqrt(np.where(share.idle, variance.sum(), each))
+        return self._deviation
+
+
 class SharedRay:
     """Moves all entries of a group at once, and remembers what f returned.
 
     Parameters
     ----------
-    point : Point
-        Where.
-    name : str
+    movable : Movable
         The primal.
     group : Group
-        Entries that reach no output in common. Each moves in a direction of random sign: a slope that one has on the
-        outputs of another, if the group is wrong, comes in with a random sign, and shows.
-    deviation : ndarray, shape (k,)
-        Standard deviation of the weighted sum of the outputs that each entry reaches.
+        Entries that reach no output in common.
     """
 
-    def __init__(self, point: Point, name: str, group: Group, deviation: Array) -> None:
+    def __init__(self, movable: Movable, group: Group) -> None:
         self.group = group
-        self._point = point
-        self._name = name
-        self._array = point.evaluator.point[name]
-        self._places = np.unravel_index(group.entries, self._array.shape)
-        self._value = self._array[self._places]
-        self._scale = np.maximum(1.0, np.abs(self._value.astype(np.float64)))
-        mantissa, exponent = np.frexp(self._scale)
-        sign = 1.0 - 2.0 * point.rng.integers(0, 2, self._value.shape)
-        self._unit = sign * np.ldexp(1.0, exponent - (mantissa < _NEAREST))  # a power of two: exact to move by
-        self._deviation = deviation
+        self.name = movable.name
+        self._of = movable
+        self._value = movable.value[group.entries]
+        self._unit = movable.unit[group.entries]
         self._own: dict[Entry, tuple[int, Array]] | None = None
         self._seen: OrderedDict[float, tuple[Vector, Array]] = OrderedDict()
 
     def at(self, move: float) -> tuple[Vector, Array]:
         """Evaluate f with every entry moved by so many of its units; return the moves really taken as well."""
         if move not in self._seen:
+            flat, evaluator = self._of.flat, self._of.point.evaluator
             moved = self._value + (move * self._unit).astype(self._value.dtype)
-            self._array[self._places] = moved
+            flat[self.group.entries] = moved
             try:
-                outputs = self._point.evaluator.outputs(f"{self._name} moved by {move:+.3g}", far=abs(move) > _FAR)
+                outputs = evaluator.outputs(f"{self._of.name} moved by {move:+.3g}", far=abs(move) > _FAR)
             finally:
-                self._array[self._places] = self._value
-            self._seen[move] = outputs, moved.astype(np.float64) - self._value
+                flat[self.group.entries] = self._value
+            self._seen[move] = outputs, np.subtract(moved, self._value, dtype=np.float64)
             while len(self._seen) > 2 and len(self._seen) * outputs.size > _REMEMBERED:
                 self._seen.popitem(last=False)
         return self._seen[move]
 
+    def glance(self, move: float) -> Look:
+        """Take one quotient of every entry, to one side of the point: enough where f is affine."""
+        point, share = self._of.point, self.group.share
+        outputs, taken = self.at(move)
+        with np.errstate(all="ignore"):
+            slope = share.sums(point.cotangent, outputs - point.base) / taken
+        step = np.abs(taken)
+        return Look(step, slope, np.zeros(step.shape), 2 * CONFIDENCE / step * self._of.deviation(share))
+
     def look(self, move: float) -> Look:
         """Take one central difference of every entry, by so many of its units."""
-        point = self._point
+        point, share = self._of.point, self.group.share
         (plus, up), (minus, down) = self.at(move), self.at(-move)
         with np.errstate(all="ignore"):
-            central = by_owner(self.group, point.cotangent * (plus - minus)) / (up - down)
-            bend = by_owner(self.group, point.cotangent * ((plus - point.base) - (point.base - minus)))
-            step = 0.5 * np.abs(up - down)
-            return Look(step, central, bend / step, CONFIDENCE / step * self._deviation)
+            central = share.sums(point.cotangent, plus - minus) / (up - down)
+            bend = share.sums(point.cotangent, (plus - point.base) - (point.base - minus))
+        step = 0.5 * np.abs(up - down)
+        return Look(step, central, bend / step, CONFIDENCE / step * self._of.deviation(share))
 
     def strays(self) -> bool:
         """Tell whether some evaluation changed an output that none of the entries should reach."""
-        nobody = self.group.owner == NONE
-        base = self._point.base[nobody]
-        return bool(base.size) and any(np.any(outputs[nobody] != base) for outputs, _ in self._seen.values())
+        nobody = self.group.share.nobody
+        return bool(nobody.size) and any(
+            np.any(outputs[nobody] != self._of.point.base[nobody]) for outputs, _ in self._seen.values()
+        )
 
     def entry(self, place: int) -> Entry:
         """Return one of the entries by its place in the group."""
-        return self._name, tuple(int(axis[place]) for axis in self._places)
+        index = np.unravel_index(self.group.entries[place], self._of.shape)
+        return self._of.name, tuple(int(i) for i in index)
 
     def along(self, entry: Entry) -> Differences | None:
         """Return difference quotients along an entry, over the outputs it reaches; None for one of another group."""
+        owner, entries = self.group.share.owner, self.group.entries
         if self._own is None:
-            order = np.argsort(self.group.owner, kind="stable")
-            ends = np.searchsorted(self.group.owner[order], np.arange(len(self.group.entries) + 1))
-            self._own = {
-                self.entry(place): (place, order[start:end]) for place, (start, end) in enumerate(pairwise(ends))
-            }
+            order = np.argsort(owner, kind="stable")
+            ends = np.searchsorted(owner[order], np.arange(len(entries) + 1))
+            self._own = {self.entry(k): (k, order[start:end]) for k, (start, end) in enumerate(pairwise(ends))}
         if entry not in self._own:
             return None
         place, own = self._own[entry]
-        point = self._point
-        return Differences(
-            _MemberRay(self, place, own, self._value[place], float(self._scale[place]), float(self._unit[place])),
-            point.base,
-            point.cotangent,
-            point.noise,
-            own,
-        )
+        point = self._of.point
+        scale = float(self._of.scale[entries[place]])
+        ray = _MemberRay(self, place, own, self._value[place], scale, float(self._unit[place]))
+        return Differences(ray, point.base, point.cotangent, point.noise, own)
 
 
 class _MemberRay:
@@ -146,19 +184,3 @@ class _MemberRay:
         """See `Ray.at`."""
         outputs, taken = self._shared.at(step / self._unit)
         return outputs[self._own], float(taken[self._place])
-
-
-def by_owner(group: Group, values: Vector) -> Array:
-    """Sum numbers over the outputs that each entry of a group reaches."""
-    return np.bincount(group.owner + 1, values, len(group.entries) + 1)[1:]
-
-
-def deviations(point: Point, group: Group) -> Array:
-    """Return the standard deviation of the weighted sum of the outputs that each entry of a group reaches.
-
-    For one that reaches none, of all outputs: what it may do to them is hidden below their noise.
-    """
-    variance = np.square(point.cotangent * point.noise)
-    each = by_owner(group, variance)
-    idle: Mask = np.bincount(group.owner + 1, minlength=len(group.entries) + 1)[1:] == 0
-    return np.sqrt(np.where(idle, variance.sum(), each))

@@ -42,6 +42,45 @@ class Colour:
     source: Indices | None
 
 
+class Share:
+    """Which outputs each of some entries reaches, that are moved at once and reach none in common.
+
+    Parameters
+    ----------
+    owner : ndarray of int, shape (m,)
+        For each output, the place of the only entry that reaches it, or `NONE`.
+    count : int
+        How many entries.
+
+    Attributes
+    ----------
+    owner : ndarray of int, shape (m,)
+        As given.
+    nobody : ndarray of int
+        The outputs that no entry reaches.
+    idle : ndarray of bool, shape (count,)
+        The entries that reach no output.
+    """
+
+    def __init__(self, owner: Indices, count: int) -> None:
+        self.owner = owner
+        self.nobody = np.flatnonzero(owner == NONE)
+        self.idle = np.bincount(owner + 1, minlength=count + 1)[1:] == 0
+        self._count = count
+        # where the owners are an axis of the outputs, sums over the others are four times faster than by bincount
+        behind = int(np.argmax(owner != owner[0])) or owner.size
+        before, rest = divmod(owner.size, count * behind)
+        self._layout = (before, count, behind)
+        pattern = np.arange(count)[:, None]
+        self._regular = not rest and np.array_equal(owner.reshape(self._layout), np.broadcast_to(pattern, self._layout))
+
+    def sums(self, weights: Vector, values: Vector) -> Vector:
+        """Return each entry's sum of weighted values, over the outputs that it reaches."""
+        if self._regular:
+            return np.asarray(np.einsum("ikj,ikj->k", weights.reshape(self._layout), values.reshape(self._layout)))
+        return np.asarray(np.bincount(self.owner + 1, weights * values, self._count + 1)[1:])
+
+
 @dataclass(frozen=True)
 class Group:
     """Entries that are moved at once.
@@ -50,12 +89,12 @@ class Group:
     ----------
     entries : ndarray of int, shape (k,)
         Flat indices into the primal.
-    owner : ndarray of int, shape (m,)
-        For each output, the place in `entries` of the only one that reaches it, or `NONE`.
+    share : Share
+        Which outputs they reach.
     """
 
     entries: Indices
-    owner: Indices
+    share: Share
 
 
 @dataclass(frozen=True)
@@ -92,27 +131,33 @@ class Structure:
 
     def groups(self, order: Indices | None = None) -> Iterator[Group]:
         """Yield the groups, in the given order of their numbers."""
-        owners: dict[tuple[int, ...], Indices] = {}
+        counts = [len(axis) for axis in self.axes]
+        strides = [math.prod(self.shape[k + 1 :]) for k in range(len(self.shape))]
+        known: dict[tuple[int, ...], tuple[Indices, Share]] = {}
         for number in range(len(self)) if order is None else order:
-            colours = [
-                axis[k]
-                for axis, k in zip(self.axes, np.unravel_index(number, [len(axis) for axis in self.axes]), strict=True)
-            ]
-            shared = tuple(id(colour) for colour in colours if colour.source is not None)
-            if shared not in owners:
-                owners[shared] = self._owner(colours)
-            grid = np.ix_(*(colour.slices for colour in colours))
-            entries = np.ravel_multi_index(np.broadcast_arrays(*grid), self.shape)
-            yield Group(np.ravel(entries), owners[shared])
+            colours = [axis[k] for axis, k in zip(self.axes, np.unravel_index(number, counts), strict=True)]
+            # slices that are moved alone only shift the entries of the others
+            key = tuple(id(colour) for colour in colours if colour.source is not None)
+            if key not in known:
+                known[key] = self._shared(colours, strides)
+            entries, share = known[key]
+            alone = (
+                int(colour.slices[0]) * stride
+                for colour, stride in zip(colours, strides, strict=True)
+                if colour.source is None
+            )
+            yield Group(entries + sum(alone), share)
 
-    def _owner(self, colours: list[Colour]) -> Indices:
-        owner = np.zeros(self.outputs, np.intp)
+    def _shared(self, colours: list[Colour], strides: list[int]) -> tuple[Indices, Share]:
+        """Return the entries of a group, of which single slices are the first, and which outputs they reach."""
+        owner, entries = np.zeros(self.outputs, np.intp), np.zeros(1, np.intp)
         unreached = np.zeros(self.outputs, bool)
-        for colour in colours:
+        for colour, stride in zip(colours, strides, strict=True):
             if colour.source is not None:
                 owner = owner * len(colour.slices) + colour.source
                 unreached |= colour.source == NONE
-        return np.where(unreached, NONE, owner)
+                entries = (entries[:, None] + colour.slices * stride).ravel()
+        return entries, Share(np.where(unreached, NONE, owner), len(entries))
 
 
 def detect(evaluator: Evaluator, name: str, base: Vector, rng: np.random.Generator) -> Structure | None:
