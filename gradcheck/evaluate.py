@@ -7,13 +7,14 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from gradcheck.layer import Array, Layer, Named
+from gradcheck.layer import Array, Derivative, Layer, Named
 from gradcheck.parts import complex_where, is_inexact, parts
 
+Result = TypeVar("Result")
 Vectors = Named | Callable[[Named], Named]
 Vector = np.ndarray[tuple[int], np.dtype[np.float64]]
 
@@ -87,27 +88,34 @@ class Evaluator:
         Exception
             Whatever the user's code raises, with a note that says which call raised it.
         """
-        layer = layer or self.layer
+        return self._lending(lambda: self._run(layer or self.layer, vectors, moved))
+
+    def _lending(self, work: Callable[[], Result]) -> Result:
+        """Do something with the user's code, on copies of the arrays if it cannot live with read-only views."""
         try:
-            return self._run(layer, vectors, moved)
+            return work()
         except ValueError as error:
             if self._copies or not _refuses_read_only(error):
                 raise
         # It either writes to its inputs, which the comparison of contents will show, or merely insists on writable
         # arrays (Cython, torch.from_numpy): both can have copies.
         self._copies = True
-        return self._run(layer, vectors, moved)
+        return work()
 
-    def _run(self, layer: Layer, vectors: Vectors | None, moved: str) -> Pass:
+    def _forward(self, layer: Layer, moved: str) -> tuple[Named, Named, Derivative]:
+        """Return the arrays that were lent, and what the forward made of them."""
         if self.budget is not None and self.forward_calls >= self.budget:
             raise BudgetSpent
         given = {name: self._lend(array) for name, array in self.given.items()}
         self.forward_calls += 1
         try:
-            outputs, derivative = layer(given)
+            return given, *layer(given)
         except Exception as error:
             _annotate(error, layer, "forward", moved)
             raise
+
+    def _run(self, layer: Layer, vectors: Vectors | None, moved: str) -> Pass:
+        given, outputs, derivative = self._forward(layer, moved)
         outputs = {name: np.array(array) for name, array in outputs.items()}
         changed = [f"{name} by the forward" for name in self._changed(given)]
         if vectors is None:
@@ -184,7 +192,10 @@ class Evaluator:
             if array is None or array.shape != like.shape or (array.dtype.kind == "c" != like.dtype.kind):
                 vectors.append(np.full(parts(like).size, np.nan))
             else:
-                vectors.append(parts(complex_where(like, array)).astype(np.float64).ravel())
+                real = parts(complex_where(like, array)) if like.dtype.kind == "c" else array
+                vectors.append(
+                    real.astype(np.float64, order="C").reshape(-1)
+                )  # a copy: the user may use the array again
         return vectors[0] if len(vectors) == 1 else np.concatenate(vectors)
 
     @property
@@ -234,7 +245,7 @@ class Evaluator:
         """
         with np.errstate(all="ignore"):
             try:
-                return self.flatten(self.run(moved=moved).outputs)
+                return self.flatten(self._lending(lambda: self._forward(self.layer, moved))[1])
             except (BudgetSpent, KeyboardInterrupt):
                 raise
             except Exception as error:

@@ -246,7 +246,9 @@ class _Look:
         chosen[slices] = True
         along = [1] * len(shape)
         along[axis] = -1
-        where = np.broadcast_to(chosen.reshape(along), shape).reshape(self._array.shape)
+        where = chosen.reshape(along)
+        if shape != self._array.shape:
+            where = np.broadcast_to(where, shape).reshape(self._array.shape)
         np.copyto(self._array, moved, where=where)
         try:
             outputs = self._evaluator.outputs(f"some entries of {self._name} moved", far=moved is self._wide)

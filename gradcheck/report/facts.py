@@ -33,12 +33,15 @@ class Verdict(enum.StrEnum):
     @property
     def severity(self) -> int:
         """0 for MATCH up to 4 for CONTRACT: the worst of several verdicts is the one with the largest."""
-        return list(Verdict).index(self)
+        return _SEVERITIES[self]
 
     @classmethod
     def worst(cls, verdicts: Any) -> Verdict:
         """Return the worst of an iterable of verdicts; of none, INCONCLUSIVE: nothing was judged."""
         return max(verdicts, key=lambda verdict: verdict.severity, default=cls.INCONCLUSIVE)
+
+
+_SEVERITIES = {verdict: place for place, verdict in enumerate(Verdict)}
 
 
 @dataclass(frozen=True, slots=True)
