@@ -38,14 +38,16 @@ def _confused(e: Evidence, *, everywhere: bool) -> Iterator[Guess]:
     with np.errstate(all="ignore"):
         used, right = e.analytic / base, e.numerical / base
     where = e.nonzero if everywhere else e.wrong
+    if where.sum() < 2:
+        return  # any expression is a multiple of one number
     bars = 8 * e.bars / np.abs(base)
     found = list(matches(used, where, made, bars))
     wanted = list(matches(right, where, made, bars)) if found else []
-    pairs = sorted(
-        ((one, other) for one in found for other in wanted),
-        key=lambda pair: (pair[0][1] < 0, pair[1][1] < 0, *_rank(pair[0][0], pair[1][0], made)),
-    )
-    for (one, number), (other, times) in pairs[:1]:
+    if found and wanted:
+        (one, number), (other, times) = min(
+            ((one, other) for one in found for other in wanted),
+            key=lambda pair: (pair[0][1] < 0, pair[1][1] < 0, *_rank(pair[0][0], pair[1][0])),
+        )
         text = f"{written(one, number)} in place of {written(other, times)}"
         if one.text == ONE and number == 1:
             text = f"the factor {written(other, times)} is missing: the cotangent is passed on as it is"
@@ -69,7 +71,7 @@ def off_by(e: Evidence) -> Iterator[Guess]:
         gap = logs[:, None, :] - logs[None, :, :] - np.log(np.abs(ratio[sample]))
         spread = np.max(gap, axis=2) - np.min(gap, axis=2)
     pairs = [(made[usable[i]], made[usable[j]]) for i, j in np.argwhere(spread < 1e-5) if i != j]
-    for one, other in sorted(pairs, key=lambda pair: _rank(pair[0], pair[1], made))[:8]:
+    for one, other in sorted(pairs, key=lambda pair: _rank(*pair))[:8]:
         with np.errstate(all="ignore"):
             quotient = ratio * other.values / one.values
         number = float(np.median(quotient[e.wrong]))
@@ -161,7 +163,7 @@ def _expressions(key: tuple[tuple[str, bytes, tuple[int, ...]], ...], shape: tup
     return expressions([(text, np.frombuffer(data).reshape(own)) for text, data, own in key], shape)
 
 
-def _rank(one: Expression, other: Expression, made: list[Expression]) -> tuple[int, int]:
+def _rank(one: Expression, other: Expression) -> tuple[int, int]:
     """Order pairs: one array first, then one shape with two arguments, then single factors, then the simplest two."""
     if {one.shape, other.shape} == {ONE, "{u}"}:
         kind = 0
@@ -171,7 +173,7 @@ def _rank(one: Expression, other: Expression, made: list[Expression]) -> tuple[i
         kind = 4 if "quotient" in (one.shape, other.shape) else 2
     else:
         kind = 3
-    return kind, made.index(one) + made.index(other)
+    return kind, one.place + other.place
 
 
 def _guess(e: Evidence, text: str, predicted: Array, number: float, *, everywhere: bool) -> Guess:

@@ -15,11 +15,11 @@ from gradcheck.explain.evidence import Evidence, Guess
 from gradcheck.explain.factors import factor, flat, two_factors, zero
 from gradcheck.explain.measure import Measure
 from gradcheck.explain.order import exchanged, permuted, rearranged
-from gradcheck.explain.products import products
+from gradcheck.explain.products import product_alone, products
 from gradcheck.explain.pullbacks import homogeneity, independent, not_transposed, other_cotangent, slices
 from gradcheck.explain.repeats import repeated, ties
 from gradcheck.explain.shapes import misshapen
-from gradcheck.explain.terms import along_both, along_slices, one_term
+from gradcheck.explain.terms import along_both, along_slices, in_groups, one_term
 from gradcheck.judge import Tally
 from gradcheck.layer import Named
 from gradcheck.report import Explanation, Verdict
@@ -46,12 +46,14 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
     permuted,
     not_transposed,
     passed_on,
+    product_alone,
     other_cotangent,
     slices,
     turned,
     independent,
     elsewhere,
     along_slices,
+    in_groups,
     along_both,
 )
 """Tried one after the other until one holds: special ones before general ones, and those that cost evaluations late."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,11 +26,14 @@ class Expression:
         The same with a blank for what it is made of: two expressions of one shape differ in their argument only.
     values : ndarray
         Broadcast to the gradient's shape; NaN or infinite outside its domain.
+    place : int
+        In the list of all: simple ones come first.
     """
 
     text: str
     shape: str
     values: Array
+    place: int = 0
 
 
 def sigmoid(u: Array) -> Array:
@@ -106,7 +109,7 @@ def expressions(symbols: Sequence[tuple[str, Array]], shape: tuple[int, ...]) ->
                 )
                 made.append(Expression(f"{one} / {other}", "quotient", first / second))
                 made.append(Expression(f"{other} / {one}", "quotient", second / first))
-    return made
+    return [replace(each, place=place) for place, each in enumerate(made)]
 
 
 def _spread(values: Array, shape: tuple[int, ...]) -> Array | None:

@@ -15,14 +15,20 @@ _LARGEST = 2**16  # entries of a product that is worth computing
 
 def products(e: Evidence) -> Iterator[Guess]:
     """Suspect that the gradient is one sum or product of the cotangent and the arrays where another belongs."""
-    made = list(combined(e, e.shape)) if e.cotangents else []
-    used = [(text, values) for text, values in made if _is(e.analytic, values, e)]
-    right = [(text, values) for text, values in made if _is(e.numerical, values, e)] if used else []
-    for text, values in used[:1]:
-        if right:
-            yield Guess("product", f"{text} in place of {right[0][0]}", values, odds=2)
-        else:
-            yield Guess("product", f"it is {text}, and no more", values, odds=2)
+    used = _found(e, e.analytic)
+    right = _found(e, e.numerical) if used else []
+    for text, values in used[:1] if right else ():
+        yield Guess("product", f"{text} in place of {right[0][0]}", values, odds=2)
+
+
+def product_alone(e: Evidence) -> Iterator[Guess]:
+    """Suspect that the gradient is one sum or product alone, whatever belongs there."""
+    for text, values in _found(e, e.analytic)[:1]:
+        yield Guess("product", f"it is {text}, and no more", values, odds=2)
+
+
+def _found(e: Evidence, gradient: Array) -> list[tuple[str, Array]]:
+    return [(text, values) for text, values in combined(e, e.shape) if _is(gradient, values, e)]
 
 
 def combined(e: Evidence, shape: tuple[int, ...]) -> Iterator[tuple[str, Array]]:
@@ -36,7 +42,7 @@ def combined(e: Evidence, shape: tuple[int, ...]) -> Iterator[tuple[str, Array]]
         They are given this shape, if they have it but for axes of length 1.
     """
     v = e.cotangent
-    if v is None or v.dtype.kind != "f":
+    if v is None or not e.cotangents:
         return
     yield from _sums("cotangent", v, shape)
     for name, array in e.symbols:

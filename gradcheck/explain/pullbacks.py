@@ -11,6 +11,7 @@ from gradcheck.explain.evidence import Evidence, Guess
 from gradcheck.explain.expressions import sigmoid
 from gradcheck.explain.factors import plain
 from gradcheck.explain.order import shifted
+from gradcheck.explain.repeats import REPEATED
 from gradcheck.layer import Array, Named
 
 _ENOUGH = 3  # directions on which a prediction is tested
@@ -65,16 +66,11 @@ def _weights(e: Evidence) -> Iterator[tuple[str, str, Named]]:
     yield "cotangent", "the sign of the cotangent alone is used", _each(given, np.sign)
     names = list(given)
     for one in names if len(names) > 1 else ():
-        yield (
-            "output left out",
-            f"the cotangent of {one} is left out",
-            {name: 0 * v if name == one else v for name, v in given.items()},
-        )
-        yield (
-            "output left out",
-            f"only the cotangent of {one} is used",
-            {name: v if name == one else 0 * v for name, v in given.items()},
-        )
+        without = {name: 0 * v if name == one else v for name, v in given.items()}
+        yield "output left out", f"the cotangent of {one} is left out", without
+    for one in names if len(names) > 2 else ():
+        alone = {name: v if name == one else 0 * v for name, v in given.items()}
+        yield "output left out", f"only the cotangent of {one} is used", alone
     if len(names) == 2 and given[names[0]].shape == given[names[1]].shape:
         both = dict(zip(names, reversed(given.values()), strict=True))
         yield "exchanged", "the cotangents of the two outputs are exchanged", both
@@ -174,7 +170,17 @@ def slices(e: Evidence) -> Iterator[Guess]:
         if not number and len(off) == length - 1:
             (kept,) = np.flatnonzero(rounded == 1)
             text = f"only what comes through slice {kept} along axis {axis} of the output is in it: a sum is missing"
-        yield e.along("part left out", text, parts @ rounded, odds=3)
+        yield e.along(*(_overwritten(e, off, axis) or ("part left out", text)), parts @ rounded, odds=3)
+
+
+def _overwritten(e: Evidence, left_out: Array, axis: int) -> tuple[str, str] | None:
+    """Return what it is called where just those slices are left out whose index in some primal comes once more."""
+    for name, index in e.values.items():
+        if index.dtype.kind in "iu" and index.ndim == 1 and axis == 0:
+            again = [i for i, value in enumerate(index) if value in index[i + 1 :]]
+            if again == left_out.tolist():
+                return "repeats", REPEATED.format(name)
+    return None
 
 
 def _listed(names: list[str]) -> str:

@@ -9,6 +9,10 @@ import numpy as np
 from gradcheck.explain.evidence import Evidence, Guess, chance
 from gradcheck.layer import Array
 
+REPEATED = (
+    "it is wrong only where an index in {} occurs more than once: the contributions overwrite each other; add them up"
+    " (np.add.at)"
+)
 _TIE = "a tie: "  # how the joint judgement of ties begins its reason
 
 
@@ -45,10 +49,7 @@ def repeated(e: Evidence) -> Iterator[Guess]:
             wrong = np.moveaxis(e.wrong, axis, 0).reshape(length, -1).any(axis=1)
             if not np.array_equal(wrong, often):
                 continue
-            text = (
-                f"it is wrong only where an index in {name} occurs more than once: the contributions overwrite each"
-                " other; add them up (np.add.at)"
-            )
+            text = REPEATED.format(name)
             last = _last_of_each(e, index, axis)
             if last is not None:
                 yield Guess("repeats", text, last)

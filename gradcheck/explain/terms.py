@@ -11,6 +11,7 @@ from gradcheck.explain.factors import plain
 from gradcheck.explain.places import laid_over
 from gradcheck.layer import Array
 
+_EQUAL = 1e-7  # errors that differ by less than this part of the largest one are the same
 _MANY = 2.0  # decimal digits that the number of terms tried is worth
 
 
@@ -103,6 +104,26 @@ def along_both(e: Evidence) -> Iterator[Guess]:
         what = f"off by {text} times a number" if text else "off by a number"
         said = f"{what} for each row and one for each column: a sum is over the wrong axis"
         yield Guess("other axis", said, e.numerical + fit, fitted=sum(e.shape) - 1, odds=_MANY)
+
+
+def in_groups(e: Evidence) -> Iterator[Guess]:
+    """Suspect the path through the mean over groups of entries, whichever they are: the error is the same in each."""
+    if not e.known.all():
+        return
+    off = (e.analytic - e.numerical).ravel()
+    order = np.argsort(off)
+    gaps = np.diff(off[order]) > _EQUAL * float(np.max(np.abs(off)))
+    group = np.zeros(off.size, int)
+    group[order] = np.concatenate([[0], np.cumsum(gaps)])
+    sizes = np.bincount(group)
+    if len(sizes) < 2 or sizes.min() < 2:
+        return
+    means = np.bincount(group, off) / sizes
+    text = (
+        f"off by the same amount within each of {len(sizes)} groups of entries of {e.name}: the path through the mean"
+        " over a group is missing or wrong"
+    )
+    yield Guess("path", text, e.numerical + means[group].reshape(e.shape), fitted=len(sizes), odds=_MANY)
 
 
 def _by_least_squares(
