@@ -42,7 +42,7 @@ class Buffers:
     """One an element of the last output."""
 
     @classmethod
-    def new(cls, parameters: Mapping[str, Array], shapes: list[tuple[int, int]], dtype: np.dtype[Any]) -> Self:
+    def new(cls, parameters: Mapping[str, Array], shapes: list[tuple[int, ...]], dtype: np.dtype[Any]) -> Self:
         """Return arrays for outputs of these shapes."""
 
         def arrays() -> list[Array | None]:
@@ -96,8 +96,7 @@ class BaseNetwork(ABC, Generic[Cache]):
         self.parameters: dict[str, Array] = {
             name: value.astype(self.dtype, copy=False) for name, value in initial.items()
         }
-        self._buffers: Buffers | None = None
-        self._buffered: tuple[int, ...] = ()
+        self._buffers: tuple[tuple[int, ...], Buffers] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the buffers out of copies and pickles: those make their own."""
@@ -172,7 +171,7 @@ class BaseNetwork(ABC, Generic[Cache]):
         inputs = self._inputs(X)
         return inputs, _arguments.as_examples("Y", Y, (len(inputs), self.layer_sizes[-1]), self.dtype)
 
-    def _shapes(self, X: Array) -> list[tuple[int, int]]:
+    def _shapes(self, X: Array) -> list[tuple[int, ...]]:
         """Return the shapes of the layers' outputs: (num_examples, features) unless overridden."""
         return [(len(X), features) for features in self.layer_sizes[1:]]
 
@@ -183,9 +182,9 @@ class BaseNetwork(ABC, Generic[Cache]):
         """Return the buffers for inputs of this shape; those of the last shape are kept."""
         if any(parameter.dtype != self.dtype for parameter in self.parameters.values()):
             return self._no_buffers()  # whoever put them there has the dtype that follows from them
-        if self._buffers is None or self._buffered != X.shape:
-            self._buffers, self._buffered = Buffers.new(self.parameters, self._shapes(X), self.dtype), X.shape
-        return self._buffers
+        if self._buffers is None or self._buffers[0] != X.shape:
+            self._buffers = X.shape, Buffers.new(self.parameters, self._shapes(X), self.dtype)
+        return self._buffers[1]
 
     def _step(self, X: Array, Y: Array, learning_rate: float, buffers: Buffers) -> None:
         """Take one step in place."""

@@ -319,7 +319,7 @@ class Network(BaseNetwork[Forward]):
     def _initial_parameters(self, rng: np.random.Generator) -> dict[str, Array]:
         return _flat(*initialize_parameters(self.layer_sizes, rng))
 
-    def _shapes(self, X: Array) -> list[tuple[int, int]]:
+    def _shapes(self, X: Array) -> list[tuple[int, ...]]:
         return [(features, X.shape[1]) for features in self.layer_sizes[1:]]
 
     def _forward(self, X: Array, buffers: Buffers) -> Forward:

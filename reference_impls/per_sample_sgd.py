@@ -10,7 +10,7 @@ gradient of.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -151,7 +151,7 @@ def logit_cross_entropy_derivative(z: Array, y: npt.ArrayLike) -> Array:
     return kernels.bce_with_logits_backward(z, y)
 
 
-def linear(x: Array, W: Array, b: Array) -> Array:
+def linear(x: Array, W: Array, b: Array, *, out: Array | None = None) -> Array:
     """Return ``x @ W + b``.
 
     Parameters
@@ -162,6 +162,8 @@ def linear(x: Array, W: Array, b: Array) -> Array:
         (features_in, features_out).
     b : ndarray
         (1, features_out).
+    out : ndarray, optional
+        Where the result goes.
 
     Returns
     -------
@@ -173,8 +175,10 @@ def linear(x: Array, W: Array, b: Array) -> Array:
     >>> linear(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]), np.array([[5.0]]))
     array([[16.]])
     """
-    z: Array = x @ W + b
-    return z
+    features_in, features_out = W.shape
+    rows = None if out is None else out.reshape(-1, features_out)
+    rows = kernels.linear(x.reshape(-1, features_in), W, b, out=rows)  # one product for a whole stack
+    return rows.reshape(*x.shape[:-1], features_out)
 
 
 def linear_backward(dz: Array, x: Array, W: Array) -> tuple[Array, Array, Array]:
@@ -209,7 +213,7 @@ class Forward(NamedTuple):
     pre_activations: list[Array]
 
 
-def forward(x: Array, parameters: Mapping[str, Array]) -> Forward:
+def forward(x: Array, parameters: Mapping[str, Array], buffers: Buffers | None = None) -> Forward:
     """Run one example, or a stack of them, up to the last pre-activation.
 
     Parameters
@@ -218,6 +222,8 @@ def forward(x: Array, parameters: Mapping[str, Array]) -> Forward:
         (1, features), or a stack.
     parameters : mapping of str to ndarray
         ``"W1"``, ``"b1"``, ``"W2"``, ... of every layer.
+    buffers : Buffers, optional
+        Where the results go.
 
     Returns
     -------
@@ -230,13 +236,13 @@ def forward(x: Array, parameters: Mapping[str, Array]) -> Forward:
     >>> forward(np.array([[1.0, 2.0]]), parameters).pre_activations
     [array([[16.]])]
     """
-    inputs, pre_activations = [], []
-    a = x
-    for layer in range(1, len(parameters) // 2 + 1):
-        z = linear(a, parameters[f"W{layer}"], parameters[f"b{layer}"])
-        inputs.append(a)
+    buffers = buffers or Buffers.none(parameters, len(parameters) // 2)
+    inputs, pre_activations = [x], []
+    for layer, out in enumerate(buffers.outputs, start=1):
+        z = linear(inputs[-1], parameters[f"W{layer}"], parameters[f"b{layer}"], out=out)
         pre_activations.append(z)
-        a = relu(z)
+        if layer < len(buffers.outputs):
+            inputs.append(relu(z, out=buffers.activations[layer - 1]))
     return Forward(inputs, pre_activations)
 
 
@@ -278,10 +284,10 @@ class Network(BaseNetwork[Forward]):
     """ReLU layers and a sigmoid output, trained example by example; the loss is the sum over all of them.
 
     `step` goes through the examples in order and updates after each; `gradients` is the sum of the examples'
-    own, all at the present parameters. Parameters ``"W1"`` (features_in, features_out), ``"b1"`` (1,
-    features_out) and so on start uniform in 0 to 1. X is (num_examples, 1, features), or flat, (num_examples,
-    features); `forward` answers in the same layout; Y has one target, or one row of them, per example. The
-    interface is that of every port:
+    own, all at the present parameters; `compile` makes steps faster, with numba. Parameters ``"W1"``
+    (features_in, features_out), ``"b1"`` (1, features_out) and so on start uniform in 0 to 1. X is
+    (num_examples, 1, features), or flat, (num_examples, features); `forward` answers in the same layout; Y has
+    one target, or one row of them, per example. The interface is that of every port:
 
     Parameters
     ----------
@@ -305,6 +311,8 @@ class Network(BaseNetwork[Forward]):
     >>> network.forward(X).round().ravel()
     array([1., 0., 0., 1.])
     """
+
+    _one_pass: kernels.one_by_one.Pass | None = None
 
     def forward(self, X: npt.ArrayLike) -> Array:
         """Return the predictions, (num_examples, 1, outputs), or flat where `X` is."""
@@ -333,24 +341,34 @@ class Network(BaseNetwork[Forward]):
             parameters[f"b{layer}"] = rng.random((1, features_out))
         return parameters
 
+    def _shapes(self, X: Array) -> list[tuple[int, ...]]:
+        return [(len(X), 1, features) for features in self.layer_sizes[1:]]
+
     def _forward(self, X: Array, buffers: Buffers) -> Forward:
-        return forward(X, self.parameters)
+        return forward(X, self.parameters, buffers)
 
     def _outputs(self, cache: Forward) -> Array:
         return sigmoid(cache.pre_activations[-1])
 
     def _loss(self, cache: Forward, Y: Array, buffers: Buffers) -> np.floating[Any]:
-        total: np.floating[Any] = np.sum(logit_cross_entropy(cache.pre_activations[-1], Y))
+        total: np.floating[Any] = np.add.reduce(
+            kernels.bce_with_logits(cache.pre_activations[-1], Y, out=buffers.losses), axis=None
+        )
         return total
 
     def _backward(self, cache: Forward, Y: Array, buffers: Buffers) -> dict[str, Array]:
         stacks = backprop(cache, Y, self.parameters)
         return {name: np.sum(stack, axis=0) for name, stack in stacks.items()}
 
+    def compile(self) -> Self:
+        """Take steps in machine code from now on: needs numba, and seconds for the first one. Return the network."""
+        self._one_pass = kernels.compiled_pass()
+        return self
+
     def _step(self, X: Array, Y: Array, learning_rate: float, buffers: Buffers) -> None:
-        for x, y in zip(X, Y, strict=True):
-            for name, gradient in backprop(forward(x, self.parameters), y, self.parameters).items():
-                self.parameters[name] -= learning_rate * gradient
+        layers = range(1, len(self.layer_sizes))
+        W, b = ([self.parameters[f"{name}{layer}"] for layer in layers] for name in "Wb")
+        kernels.descend_one_by_one(X[:, 0], Y[:, 0], W, b, learning_rate, one_pass=self._one_pass)
 
     def _descend(self, cache: Forward, Y: Array, learning_rate: float, buffers: Buffers) -> None:
         self._step(cache.inputs[0], Y, learning_rate, buffers)

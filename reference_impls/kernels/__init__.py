@@ -24,13 +24,16 @@ from reference_impls.kernels.layers import (
     linear_parameter_gradients,
 )
 from reference_impls.kernels.losses import bce, bce_backward, bce_with_logits, bce_with_logits_backward
+from reference_impls.kernels.one_by_one import compiled_pass, descend_one_by_one
 
 __all__ = [
     "bce",
     "bce_backward",
     "bce_with_logits",
     "bce_with_logits_backward",
+    "compiled_pass",
     "descend",
+    "descend_one_by_one",
     "linear",
     "linear_columns",
     "linear_columns_input_gradient",
