@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -101,10 +102,15 @@ def passed_on(e: Evidence) -> Iterator[Guess]:
     for one, number in matches(used, e.nonzero, _made(e), bars):
         factor = "unchanged" if one.text == ONE and number == 1 else f"times {written(one, number)}"
         if e.elementwise:
-            name, text = "elementwise", f"it is the cotangent {factor}: a term or a factor of the derivative is missing"
+            legend = _legend(e, factor)
+            name = "elementwise"
+            text = f"it is the cotangent {factor}{legend}: a term or a factor of the derivative is missing"
         else:
             name = "entry by entry"
-            text = f"it is the cotangent {factor}, entry by entry, as if each output depended on its own entry alone"
+            text = (
+                f"it is the cotangent {factor}{_legend(e, factor)}, entry by entry, as if each output depended on its"
+                " own entry alone"
+            )
         yield Guess(name, text, base * number * one.values, fitted=_fitted(number), odds=_ONE_SIDED)
         return
 
@@ -179,7 +185,14 @@ def _rank(one: Expression, other: Expression) -> tuple[int, int]:
 def _guess(e: Evidence, text: str, predicted: Array, number: float, *, everywhere: bool) -> Guess:
     place = subject(e)
     where = "" if place in ("every entry", "the gradient") else f" ({place.removeprefix('every entry ')})"
-    return Guess("elementwise", text + where, predicted, everywhere=everywhere, fitted=_fitted(number), odds=_PAIRS)
+    said = text + _legend(e, text) + where
+    return Guess("elementwise", said, predicted, everywhere=everywhere, fitted=_fitted(number), odds=_PAIRS)
+
+
+def _legend(e: Evidence, text: str) -> str:
+    """Say what the output's letter stands for, where it occurs."""
+    used = e.output is not None and e.output.size > 1 and re.search(rf"\b{e.output_name}\b", text)
+    return f" ({e.output_name}: the output)" if used and e.output_name != "output" else ""
 
 
 def _fitted(number: float) -> int:

@@ -11,6 +11,7 @@ from gradcheck.explain.evidence import Evidence, Guess
 from gradcheck.explain.places import region, sides, subject
 
 _CLOSE = 1e-5  # a fitted number so near a named one is it
+_ALL_FLAT = 4.0  # the same where there is no other entry: f has told what its gradient is
 _FLATNESS = 1.0  # decimal digits that it is worth, of each wrong entry, that f is flat there
 
 
@@ -24,10 +25,13 @@ def flat(e: Evidence) -> Iterator[Guess]:
     """Suspect that the gradient is not stopped where f is flat: all wrong entries should be zero, in one region."""
     if np.any(np.abs(e.numerical[e.wrong]) > e.bars[e.wrong]) or np.any(e.analytic[e.wrong] == 0):
         return
-    found = region(e)
-    if found:
+    found, flatness = region(e), _FLATNESS * int(e.wrong.sum())
+    if np.array_equal(e.wrong, e.nonzero):
+        text = f"f does not change with {e.name} here: its gradient should be zero"
+        yield Guess("not zeroed", text, e.analytic, proof=_ALL_FLAT * flatness)
+    elif found:
         text = f"f does not change with {e.name} where {found[0]}: the gradient should be zero there"
-        yield Guess("not zeroed", text, e.analytic, proof=found[1] + _FLATNESS * int(e.wrong.sum()))
+        yield Guess("not zeroed", text, e.analytic, proof=found[1] + flatness)
 
 
 def factor(e: Evidence) -> Iterator[Guess]:
@@ -53,7 +57,7 @@ def two_factors(e: Evidence) -> Iterator[Guess]:
         one, other = _constant(e, side), _constant(e, ~side)
         if one is None or other is None:
             continue
-        text = f"{one[1]} times what it should be where {words}, {other[1]} times elsewhere"
+        text = f"{subject(e)} is {one[1]} times what it should be where {words}, {other[1]} times elsewhere"
         if math.isclose(one[0] * other[0], 1.0, rel_tol=_CLOSE):
             text += ": the two sides are exchanged"
         predicted = np.where(side, one[0], other[0]) * e.numerical

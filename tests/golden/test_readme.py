@@ -29,11 +29,16 @@ def gradcheck(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
-def example(folder: Path) -> None:
+def example(folder: Path, name: str = "layers.py") -> None:
     text = README.read_text(encoding="utf-8")
-    found = re.search(r"<!-- layers\.py -->\n```python\n(.*?)```", text, re.DOTALL)
+    found = re.search(rf"<!-- {re.escape(name)} -->\n```python\n(.*?)```", text, re.DOTALL)
     assert found is not None
-    (folder / "layers.py").write_text(found[1], encoding="utf-8")
+    (folder / name).write_text(found[1], encoding="utf-8")
+
+
+def looks_like(output: str) -> list[str]:
+    """Return what the failures look like."""
+    return re.findall(r"^  looks like  (.*)$", output, re.MULTILINE)
 
 
 def test_example_file_gives_what_the_readme_shows(tmp_path: Path) -> None:
@@ -41,6 +46,15 @@ def test_example_file_gives_what_the_readme_shows(tmp_path: Path) -> None:
     done = gradcheck(tmp_path, "check", "layers.py")
     assert done.returncode == 1, done.stderr
     assert failing(done.stdout) == failing(shown("gradcheck check layers.py")) == {"leaky_relu_backward"}
+    assert looks_like(done.stdout) == looks_like(shown("gradcheck check layers.py")) != []
+
+
+def test_the_first_notebooks_bug_is_named_as_the_readme_shows(tmp_path: Path) -> None:
+    example(tmp_path, "sigmoid.py")
+    done = gradcheck(tmp_path, "check", "sigmoid.py")
+    assert done.returncode == 1, done.stderr
+    shows = "z * (1 - z) in place of a * (1 - a) (a: the output) (explains 100% of the mismatch)"
+    assert looks_like(done.stdout) == looks_like(shown("gradcheck check sigmoid.py")) == [shows]
 
 
 def test_notebooks_give_what_the_readme_shows(tmp_path: Path) -> None:
