@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterable
 from heapq import heappush, heappushpop
 
 import numpy as np
@@ -13,14 +14,14 @@ from gradcheck.layer import Array
 from gradcheck.point import Entry, Point
 from gradcheck.probe import default_step, signed
 from gradcheck.report import Comparison, Verdict
-from gradcheck.shared import Look, Movable, SharedRay
-from gradcheck.structure import Mask, Structure, detect
+from gradcheck.shared import Look, Movable, SharedRay, in_turns
+from gradcheck.structure import FEWEST, Mask, detect
 from gradcheck.tolerance import MEANINGFUL
 
 _ENOUGH = 32  # entries of one verdict that are measured alone as well; wrong ones that are looked into one by one
-_WORTH_ASKING = 4  # groups: fewer cost no more than to ask whether f is affine
 _APART = 1e-6  # of a slope: what is measured alone and in a group is the same but for noise
 _PLAIN = (2.0**6, 2.0**-5, 2.0**-10)  # of the first step: an error that is the same at all of these is no kink's
+_CLEAR = 0.1  # of an error: noise up to that leaves no doubt
 _STEADY = 0.1  # of an error
 _BENT = 0.2
 
@@ -57,9 +58,9 @@ def full(judge: Judge, name: str, *, shuffled: bool = False) -> Tally:
     size = point.gradient[name].size
     tally = None
     try:
-        structure = None if judge.complex_step else detect(point.evaluator, name, point.base, point.rng)
-        if structure is not None:
-            tally = _Sharing(judge, name).judge(structure, shuffled=shuffled)
+        rays = None if judge.complex_step else _rays(point, name, shuffled=shuffled)
+        if rays is not None:
+            tally = _Sharing(judge, name).tally(rays)
     except BudgetSpent:
         tally = Tally(left_out=size)
     except _WrongStructureError:
@@ -71,6 +72,30 @@ def full(judge: Judge, name: str, *, shuffled: bool = False) -> Tally:
     return tally
 
 
+Rays = Callable[[], Iterable[SharedRay]]
+
+
+def _rays(point: Point, name: str, *, shuffled: bool) -> Rays | None:
+    """Return what gives the rays of a primal's groups; None where its entries share no evaluations."""
+    if point.gradient[name].size < FEWEST or point.base.size < 2:
+        return None
+    point.measure()
+    movable = Movable(point, name)
+    if movable.is_even and not movable.is_blind(_step(point, name)):
+        one_by_one = in_turns(movable, _step(point, name))
+        if one_by_one is not None:
+            return lambda: [one_by_one]
+    structure = detect(point.evaluator, name, point.base, point.rng)
+    if structure is None:
+        return None
+    order = point.rng.permutation(len(structure)) if shuffled else None
+    return lambda: (SharedRay(movable, group) for group in structure.groups(order))
+
+
+def _step(point: Point, name: str) -> float:
+    return default_step(point.eps(name), 1.0)
+
+
 class _Sharing:
     """Judges the entries of one primal group by group."""
 
@@ -79,25 +104,24 @@ class _Sharing:
         self._point = judge.point
         self._name = name
         self._gradient = judge.point.gradient[name].ravel()
+        self._step = _step(judge.point, name)
         self._tally = Tally()
         self._worst: list[tuple[float, int, Comparison]] = []
         self._doubts: list[Doubt] = []
         self._alone: Counter[Verdict] = Counter()
 
-    def judge(self, structure: Structure, *, shuffled: bool) -> Tally:
+    def tally(self, rays: Rays) -> Tally:
         """Judge them all."""
-        point, tally = self._point, self._tally
-        order = point.rng.permutation(len(structure)) if shuffled else None
-        step = default_step(point.eps(self._name), 1.0)
+        tally = self._tally
+        affine: bool | None = None
         try:
-            point.measure()
-            movable = Movable(point, self._name)
-            affine = len(structure) >= _WORTH_ASKING and _is_affine(point, self._name, step)
-            for group in structure.groups(order):
-                self._group(SharedRay(movable, group), step, affine=affine)
+            for number, shared in enumerate(rays()):
+                if number == 1:  # with one group, one side would save nothing
+                    affine = _is_affine(self._point, self._name, self._step)
+                self._group(shared, affine=bool(affine))
             if self._name in self._judge.misled:
-                for group in structure.groups(order):
-                    self._look_again(SharedRay(movable, group), step)
+                for shared in rays():
+                    self._look_again(shared)
         except BudgetSpent:
             tally.left_out = self._gradient.size - tally.judged - len(self._doubts)
         agreed = self._judge.together(self._doubts)
@@ -105,15 +129,15 @@ class _Sharing:
         tally.comparisons += [*agreed, *(c for *_, c in self._worst)]
         return tally
 
-    def _group(self, shared: SharedRay, step: float, *, affine: bool) -> None:
+    def _group(self, shared: SharedRay, *, affine: bool) -> None:
         """Judge a group's entries by a first look at all of them; look into those that it does not settle."""
         analytic = self._gradient[shared.group.entries]
         if affine:
-            found = _Compared(self._judge, shared, shared.glance(step), analytic)
+            found = _Compared(self._judge, shared, shared.glance(self._step), analytic)
             if found.good.all():
                 self._agree(found)
                 return
-        found = _Compared(self._judge, shared, shared.look(step), analytic)
+        found = _Compared(self._judge, shared, shared.look(self._step), analytic)
         if shared.strays():
             raise _WrongStructureError
         self._agree(found)
@@ -121,12 +145,12 @@ class _Sharing:
             self._doubts.append(Doubt(shared.entry(place), found.look.level(place), float(found.look.noise[place])))
         left = ~(found.good | found.doubtful)
         if left.any():
-            self._look_into(found, left, step)
+            self._look_into(found, left)
 
-    def _look_again(self, shared: SharedRay, step: float) -> None:
+    def _look_again(self, shared: SharedRay) -> None:
         """Judge one by one what agreed with a first look that a finer one contradicts."""
-        found = _Compared(self._judge, shared, shared.look(step), self._gradient[shared.group.entries])
-        first, second = found.look, shared.look(step / SECOND)
+        found = _Compared(self._judge, shared, shared.look(self._step), self._gradient[shared.group.entries])
+        first, second = found.look, shared.look(self._step / SECOND)
         with np.errstate(invalid="ignore"):
             near = self._judge.rtol * np.abs(first.central) + first.noise + second.noise
             misled = found.good & (np.abs(first.central - second.central) > near)
@@ -152,14 +176,14 @@ class _Sharing:
                 ranked = (float(excess[place]), -entry, found.at(place, Verdict.MATCH))
                 (heappush if len(self._worst) < OTHERS_KEPT else heappushpop)(self._worst, ranked)
 
-    def _look_into(self, found: _Compared, left: Mask, step: float) -> None:
+    def _look_into(self, found: _Compared, left: Mask) -> None:
         """Judge entries that the first look does not settle one by one, with evaluations that they share."""
         shared = found.shared
         plain: Mask | None = None
         with self._point.sharing(shared.along):
             for place in np.flatnonzero(left).tolist():
                 if self._alone[Verdict.MISMATCH] >= _ENOUGH:
-                    plain = _plain(found, step) if plain is None else plain
+                    plain = _plain(found, self._step) if plain is None else plain
                     if plain[place]:
                         self._tally.comparisons.append(found.at(place, Verdict.MISMATCH))
                         self._tally.judged += 1
@@ -177,11 +201,16 @@ class _Sharing:
         if verdict is Verdict.MATCH or self._alone[verdict] >= _ENOUGH:
             return
         self._alone[verdict] += 1
-        together = found.look.level(place)
-        alone = self._point.along_entry(found.shared.entry(place), alone=True).level(together.step)
-        off = abs(alone.central - together.central)
-        if off > _APART * abs(alone.central) + alone.noise + together.noise:
+        entry, together = found.shared.entry(place), found.look.level(place)
+        alone = self._point.along_entry(entry, alone=True).level(together.step)
+        noise = alone.noise + together.noise
+        if abs(alone.central - together.central) > _APART * abs(alone.central) + noise:
             raise _WrongStructureError
+        if verdict is Verdict.MISMATCH and noise > _CLEAR * found.error[place]:  # others' outputs may hide what it does
+            with self._point.sharing(lambda entry: None):
+                outcome = self._judge.entry(entry)
+            if isinstance(outcome, Doubt) or outcome.verdict is not Verdict.MISMATCH:
+                raise _WrongStructureError
 
 
 class _Compared:

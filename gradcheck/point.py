@@ -127,11 +127,11 @@ class Point:
     @contextmanager
     def sharing(self, along: Callable[[Entry], Differences | None]) -> Iterator[None]:
         """Let `along_entry` use evaluations that several entries share, inside the context and at the point itself."""
-        self._shared = along
+        before, self._shared = self._shared, along
         try:
             yield
         finally:
-            self._shared = None
+            self._shared = before
 
     def along_entry(self, entry: Entry, *, alone: bool = False) -> Differences:
         """Return difference quotients along one entry, which `alone` is moved by itself."""

@@ -12,9 +12,11 @@ from gradcheck.difference import CONFIDENCE, Differences, Level
 from gradcheck.evaluate import Vector
 from gradcheck.layer import Array
 from gradcheck.point import Entry, Point
-from gradcheck.structure import Group, Share
+from gradcheck.structure import CODED, NONE, Group, Share, elementwise
+from gradcheck.tolerance import default_rtol
 
 _REMEMBERED = 1 << 23  # numbers of past evaluations that are kept for the next entry of the group
+_EVEN = 4.0  # times
 _FAR = 1e-3  # as for single entries: moves beyond this are our own idea
 _NEAREST = 0.5**0.5  # mantissas below this are nearer to the smaller power of two, on a logarithmic scale
 
@@ -85,6 +87,20 @@ class Movable:
             self._share, self._deviation = share, np.sqrt(np.where(share.idle, variance.sum(), each))
         return self._deviation
 
+    @property
+    def is_even(self) -> bool:
+        """True where all entries move about as far: what one does to another's outputs then shows there as large.
+
+        Of very many it is taken for granted.
+        """
+        length = np.abs(self.unit)
+        return self.value.size > CODED or bool(length.max() <= _EVEN * length.min())
+
+    def is_blind(self, move: float) -> bool:
+        """Tell whether noise could hide, at this move, slopes that are not small beside the gradient."""
+        noise = CONFIDENCE / move * float(np.linalg.norm(self.point.cotangent * self.point.noise))
+        return noise > default_rtol([self.value.dtype]) * self.point.scale[self.name]
+
 
 class SharedRay:
     """Moves all entries of a group at once, and remembers what f returned.
@@ -109,17 +125,28 @@ class SharedRay:
     def at(self, move: float) -> tuple[Vector, Array]:
         """Evaluate f with every entry moved by so many of its units; return the moves really taken as well."""
         if move not in self._seen:
-            flat, evaluator = self._of.flat, self._of.point.evaluator
-            moved = self._value + (move * self._unit).astype(self._value.dtype)
-            flat[self.group.entries] = moved
-            try:
-                outputs = evaluator.outputs(f"{self._of.name} moved by {move:+.3g}", far=abs(move) > _FAR)
-            finally:
-                flat[self.group.entries] = self._value
-            self._seen[move] = outputs, np.subtract(moved, self._value, dtype=np.float64)
-            while len(self._seen) > 2 and len(self._seen) * outputs.size > _REMEMBERED:
-                self._seen.popitem(last=False)
+            self.remember(move, *self.moved(move))
         return self._seen[move]
+
+    def moved(self, move: float | Array) -> tuple[Vector, Array]:
+        """As `at`, but remember nothing; every entry may have a move of its own."""
+        flat, evaluator = self._of.flat, self._of.point.evaluator
+        moved = self._value + (move * self._unit).astype(self._value.dtype)
+        flat[self.group.entries] = moved
+        try:
+            largest = float(np.max(np.abs(move)))
+            outputs = evaluator.outputs(
+                f"some entries of {self._of.name} moved by up to {largest:.3g}", far=largest > _FAR
+            )
+        finally:
+            flat[self.group.entries] = self._value
+        return outputs, np.subtract(moved, self._value, dtype=np.float64)
+
+    def remember(self, move: float, outputs: Vector, taken: Array) -> None:
+        """Keep what f returned at a move, and the oldest no longer if that is much."""
+        self._seen[move] = outputs, taken
+        while len(self._seen) > 2 and len(self._seen) * outputs.size > _REMEMBERED:
+            self._seen.popitem(last=False)
 
     def glance(self, move: float) -> Look:
         """Take one quotient of every entry, to one side of the point: enough where f is affine."""
@@ -166,6 +193,47 @@ class SharedRay:
         scale = float(self._of.scale[entries[place]])
         ray = _MemberRay(self, place, own, self._value[place], scale, float(self._unit[place]))
         return Differences(ray, point.base, point.cotangent, point.noise, own)
+
+
+def in_turns(movable: Movable, move: float) -> SharedRay | None:
+    """Move all entries of a primal that f treats one by one, each both ways, and see that each is left alone by others.
+
+    Parameters
+    ----------
+    movable : Movable
+        The primal.
+    move : float
+        In units of its entries.
+
+    Returns
+    -------
+    SharedRay or None
+        With both sides of this move evaluated; None where an output changes with more than its own entry.
+
+    Notes
+    -----
+    Three evaluations: in each a third of the entries goes up, a third down, and a third rests, in turns. Outputs of the
+    shape of the primal belong to its entries in order; those of resting entries, and all others, must not change.
+    """
+    point = movable.point
+    group = elementwise(movable.value.size, point.evaluator.shapes)
+    if group is None:
+        return None
+    shared = SharedRay(movable, group)
+    owner = group.share.owner
+    turn = point.rng.integers(0, 3, movable.value.size)
+    sides = {side: (point.base.copy(), np.zeros(movable.value.shape)) for side in (1, -1)}
+    for shift in range(3):
+        way = np.array([1, -1, 0])[(turn + shift) % 3]
+        outputs, taken = shared.moved(move * way)
+        if np.any((outputs != point.base) & ((owner == NONE) | (way[owner] == 0))):
+            return None
+        for side, (seen, went) in sides.items():
+            np.copyto(went, taken, where=way == side)
+            np.copyto(seen, outputs, where=(owner != NONE) & (way[owner] == side))
+    for side, (seen, went) in sides.items():
+        shared.remember(side * move, seen, went)
+    return shared
 
 
 class _MemberRay:

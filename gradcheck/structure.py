@@ -18,8 +18,10 @@ Mask = npt.NDArray[np.bool_]
 
 NONE = -1
 """The source of an output that no slice reaches."""
-_FEWEST = 8  # entries for which a structure is worth looking for
-_CODED = 4096  # so many slices are told apart by code words; of more, only their order is tried
+FEWEST = 8
+"""Entries for which a structure is worth looking for."""
+CODED = 4096
+"""So many slices are told apart by code words; of more, only their order is tried."""
 _SAMPLED = 3  # slices that are moved alone to see whether any two of them reach different outputs
 _LARGEST_PATTERN = 1 << 27  # entries of a table of which slice reaches which output
 _WIDE = 2.0  # the wide move, in units of the entries
@@ -160,6 +162,23 @@ class Structure:
         return entries, Share(np.where(unreached, NONE, owner), len(entries))
 
 
+def elementwise(size: int, shapes: list[tuple[int, ...]]) -> Group | None:
+    """Return the group of all entries of a primal, if outputs of its size were theirs in order; None if none is.
+
+    Parameters
+    ----------
+    size : int
+        Of the primal.
+    shapes : list of tuple of int
+        Of the outputs.
+    """
+    sizes = [math.prod(shape) for shape in shapes]
+    if size not in sizes:
+        return None
+    entries = np.arange(size)
+    return Group(entries, Share(np.concatenate([entries if n == size else np.full(n, NONE) for n in sizes]), size))
+
+
 def detect(evaluator: Evaluator, name: str, base: Vector, rng: np.random.Generator) -> Structure | None:
     """Find out which entries of a primal reach no output in common.
 
@@ -192,11 +211,11 @@ def detect(evaluator: Evaluator, name: str, base: Vector, rng: np.random.Generat
     of an output in order, by two evaluations.
     """
     array = evaluator.point[name]
-    if array.size < _FEWEST or base.size < 2:
+    if array.size < FEWEST or base.size < 2:
         return None
     with evaluator.away():
         look = _Look(evaluator, name, base, rng)
-        if base.size >= array.size:
+        if array.size <= min(base.size, CODED):
             everything = look.separate((array.size,), 0)
             if everything is not None:
                 return Structure((array.size,), ((everything,),), base.size)
@@ -234,11 +253,11 @@ class _Look:
     def separate(self, shape: tuple[int, ...], axis: int) -> Colour | None:
         """Return the colour of all slices of an axis if no two reach the same output; else None."""
         length = shape[axis]
-        source = self._decoded(shape, axis) if length <= _CODED else self._in_order(shape, axis)
+        source = self._decoded(shape, axis) if length <= CODED else self._in_order(shape, axis)
         if source is None:
             return None
         slices = np.arange(length)
-        return Colour(slices, source) if length > _CODED or self._holds(shape, axis, slices, source) else None
+        return Colour(slices, source) if length > CODED or self._holds(shape, axis, slices, source) else None
 
     def _changed(self, shape: tuple[int, ...], axis: int, slices: Indices, moved: npt.NDArray[np.floating]) -> Mask:
         """Tell which outputs change where some slices of an axis are moved."""
