@@ -121,10 +121,9 @@ def as_examples(name: str, values: Any, layout: tuple[int | str, ...], dtype: np
     array = np.asarray(values)
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} has dtype {array.dtype}, expected real numbers")
-    fits = array.ndim == len(layout) and all(
-        size == wanted if isinstance(wanted, int) else size > 0
-        for size, wanted in zip(array.shape, layout, strict=True)
-    )
+    fits = array.ndim == len(layout)
+    for size, wanted in zip(array.shape, layout, strict=fits):
+        fits = fits and (size > 0 if isinstance(wanted, str) else size == wanted)
     if not fits:
         empty = " with at least one example" if array.size == 0 else ""
         raise ValueError(f"{name} has shape {array.shape}, expected ({', '.join(map(str, layout))}){empty}")

@@ -192,8 +192,9 @@ class BaseNetwork(ABC, Generic[Cache]):
 
     def _descend(self, cache: Cache, Y: Array, learning_rate: float, buffers: Buffers) -> None:
         """Take the step that follows from a forward pass: one of the full batch unless overridden."""
+        rate = np.asarray(learning_rate, self.dtype)
         for name, gradient in self._backward(cache, Y, buffers).items():
-            kernels.descend(self.parameters[name], gradient, learning_rate)
+            kernels.descend(self.parameters[name], gradient, rate)
 
     @abstractmethod
     def _initial_parameters(self, rng: np.random.Generator) -> dict[str, Array]:

@@ -211,8 +211,8 @@ class LinearLayer:
 
     def update(self, learning_rate: float) -> None:
         """Take one step down the gradient, in place."""
-        kernels.descend(self.W, self.dW, learning_rate)
-        kernels.descend(self.b, self.db, learning_rate)
+        self.W -= learning_rate * self.dW
+        self.b -= learning_rate * self.db
 
 
 class MLP:
@@ -359,10 +359,6 @@ class Network(BaseNetwork[MLP]):
     def _backward(self, cache: MLP, Y: Array, buffers: Buffers) -> dict[str, Array]:
         cache.backward(Y, buffers)
         return self._by_name("dW", "db")
-
-    def _descend(self, cache: MLP, Y: Array, learning_rate: float, buffers: Buffers) -> None:
-        cache.backward(Y, buffers)
-        cache.update(learning_rate)
 
 
 def gradcheck_cases() -> Iterable[Case]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reference_impls.kernels._blocks import Array, blocks, ones, scratch
+from reference_impls.kernels._blocks import Array, ones
 
 if TYPE_CHECKING:
     from gradcheck import Case
@@ -50,7 +50,7 @@ def linear(a: Array, W: Array, b: Array, *, out: Array | None = None) -> Array:
     array([[16.]])
     """
     z: Array = a.dot(W, out)
-    return _add_bias(z, b)
+    return np.add(z, b, z if z.dtype == b.dtype else None)
 
 
 def linear_parameter_gradients(
@@ -121,7 +121,7 @@ def linear_columns(W: Array, a: Array, b: Array, *, out: Array | None = None) ->
     array([[16.]])
     """
     z: Array = W.dot(a, out)
-    return _add_bias(z, b)
+    return np.add(z, b, z if z.dtype == b.dtype else None)
 
 
 def linear_columns_parameter_gradients(
@@ -173,24 +173,18 @@ def linear_columns_input_gradient(dz: Array, W: Array, *, out: Array | None = No
     return W.T.dot(dz, out)
 
 
-def _add_bias(z: Array, b: Array) -> Array:
-    return np.add(z, b, z if z.dtype == b.dtype else None)
-
-
 def descend(parameter: Array, gradient: Array, learning_rate: float | Array) -> None:
-    """Take one step down the gradient: ``parameter -= learning_rate * gradient``, block by block.
+    """Take one step down the gradient, in place, and use the gradient up: it becomes the step.
 
     Examples
     --------
-    >>> parameter = np.array([1.0, 2.0])
-    >>> descend(parameter, np.array([10.0, 20.0]), 0.1)
-    >>> parameter
-    array([0., 0.])
+    >>> parameter, gradient = np.array([1.0, 2.0]), np.array([10.0, 20.0])
+    >>> descend(parameter, gradient, 0.1)
+    >>> parameter, gradient
+    (array([0., 0.]), array([1., 2.]))
     """
-    for part, slope in blocks(parameter, gradient):
-        step = scratch(part.shape, part.dtype)
-        np.multiply(slope, learning_rate, step)
-        np.subtract(part, step, part)
+    np.multiply(gradient, learning_rate, gradient)
+    np.subtract(parameter, gradient, parameter)
 
 
 def gradcheck_cases() -> Iterable[Case]:
