@@ -176,14 +176,18 @@ class Evidence:
         observed = self.analytic if guess.observed is None else np.asarray(guess.observed, float)
         rtol = max(_RTOL if guess.error is None else _SLOPES, _ROUNDING * self.eps)
         if guess.error is None:
-            where = self.known & (self.wrong | guess.everywhere)
+            predicted = np.broadcast_to(predicted, self.shape)
+            where = self.known & (self.wrong | guess.everywhere) & ~np.isnan(predicted)
+            if 2 * np.sum(where & self.wrong) < np.sum(self.wrong):
+                return 0.0
             with np.errstate(invalid="ignore"):
                 error = np.where(self.wrong, np.abs(self.analytic - self.numerical), 0.0)[where]
-            predicted, observed = np.broadcast_to(predicted, self.shape)[where], observed[where]
-            bars = self.bars[where]
+            predicted, observed = predicted[where], observed[where]
+            bars, count = self.bars[where], None
         else:
             predicted, observed, error = map(np.ravel, (predicted, observed, np.abs(guess.error)))
             bars = np.full(error.shape, self.bar)
+            count = int(np.sum(self.wrong))  # as many directions as wrong entries are independent of each other
         if not (predicted.size and np.isfinite(predicted).all() and np.isfinite(observed).all()):
             return 0.0
         size = np.maximum(np.abs(predicted), np.abs(observed))
@@ -191,7 +195,7 @@ class Evidence:
         tolerance = rtol * np.maximum(size, 1e-3 * float(size.max())) + _SAFETY * gain * bars + 1e-300
         if np.any(np.abs(predicted - observed) > tolerance):
             return 0.0
-        each = np.sort(np.log10(np.maximum(error / tolerance, 1.0)))
+        each = np.sort(np.log10(np.maximum(error / tolerance, 1.0)))[:count]
         return float(np.sum(each[: max(len(each) - guess.fitted, 0)])) - guess.odds
 
     def holds(self, guess: Guess) -> bool:

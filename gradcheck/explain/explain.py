@@ -12,7 +12,7 @@ from gradcheck.evaluate import BudgetSpent, Evaluator
 from gradcheck.explain.asif import elsewhere, turned
 from gradcheck.explain.elementwise import coarse, confused, confused_in_places, off_by, other_mask, passed_on
 from gradcheck.explain.evidence import Evidence, Guess
-from gradcheck.explain.factors import factor, flat, two_factors, zero
+from gradcheck.explain.factors import factor, flat, flat_here, two_factors, zero
 from gradcheck.explain.measure import Measure
 from gradcheck.explain.order import exchanged, permuted, rearranged
 from gradcheck.explain.products import product_alone, products
@@ -22,6 +22,7 @@ from gradcheck.explain.shapes import misshapen
 from gradcheck.explain.terms import along_both, along_slices, in_groups, one_term
 from gradcheck.judge import Tally
 from gradcheck.layer import Named
+from gradcheck.parts import as_double
 from gradcheck.report import Explanation, Verdict
 
 Hypothesis = Callable[[Evidence], Iterable[Guess]]
@@ -43,6 +44,7 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
     one_term,
     confused_in_places,
     off_by,
+    flat_here,
     permuted,
     not_transposed,
     passed_on,
@@ -241,8 +243,10 @@ def _evidence(
             wrong[index] = off
             numerical[index] = value if off else analytic[index]
     bars[np.isnan(bars)] = bar
-    values = {key: array for key, array in measure.evaluator.given.items() if array.dtype.kind in "fiub"}
-    values.setdefault(name, measure.evaluator.point[name])
+    given = measure.evaluator.given
+    values = {key: as_double(array) for key, array in given.items() if array.dtype.kind in "fiub"}
+    values.setdefault(name, as_double(measure.evaluator.point[name]))
+    outputs, cotangents = ({key: as_double(a) for key, a in named.items()} for named in (outputs, cotangents))
     return Evidence(
         name, analytic, numerical, wrong, bars, values, outputs, cotangents, measure, reasons=tuple(reasons)
     )

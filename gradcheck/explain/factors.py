@@ -25,13 +25,17 @@ def flat(e: Evidence) -> Iterator[Guess]:
     """Suspect that the gradient is not stopped where f is flat: all wrong entries should be zero, in one region."""
     if np.any(np.abs(e.numerical[e.wrong]) > e.bars[e.wrong]) or np.any(e.analytic[e.wrong] == 0):
         return
-    found, flatness = region(e), _FLATNESS * int(e.wrong.sum())
-    if np.array_equal(e.wrong, e.nonzero):
-        text = f"f does not change with {e.name} here: its gradient should be zero"
-        yield Guess("not zeroed", text, e.analytic, proof=_ALL_FLAT * flatness)
-    elif found:
+    found = region(e)
+    if found:
         text = f"f does not change with {e.name} where {found[0]}: the gradient should be zero there"
-        yield Guess("not zeroed", text, e.analytic, proof=found[1] + flatness)
+        yield Guess("not zeroed", text, e.analytic, proof=found[1] + _FLATNESS * int(e.wrong.sum()))
+
+
+def flat_here(e: Evidence) -> Iterator[Guess]:
+    """Suspect that f is flat at the whole point: all wrong entries should be zero, and no other is not."""
+    if np.array_equal(e.wrong, e.nonzero) and np.all(np.abs(e.numerical[e.wrong]) <= e.bars[e.wrong]):
+        text = f"f does not change with {e.name} here: its gradient should be zero"
+        yield Guess("not zeroed", text, e.analytic, proof=_ALL_FLAT * int(e.wrong.sum()))
 
 
 def factor(e: Evidence) -> Iterator[Guess]:
@@ -73,12 +77,12 @@ def _constant(e: Evidence, where: np.ndarray[tuple[int, ...], np.dtype[np.bool_]
     ratio = float(analytic[largest] / numerical[largest])
     if np.any(np.abs(analytic - ratio * numerical) > _CLOSE * np.abs(analytic) + 8 * bars * max(1.0, abs(ratio))):
         return None
-    return named(e, ratio)
+    return named(e, ratio, max(_CLOSE, 4 * float(bars[largest] / np.abs(numerical[largest]))))
 
 
-def named(e: Evidence, ratio: float) -> tuple[float, str, str]:
+def named(e: Evidence, ratio: float, close: float = _CLOSE) -> tuple[float, str, str]:
     """Return a number exactly, as it is written, and what has that value here; a number that means nothing as it is."""
-    near = [number for number in _numbers(e) if math.isclose(number[0], ratio, rel_tol=_CLOSE)]
+    near = [number for number in _numbers(e) if math.isclose(number[0], ratio, rel_tol=close)]
     if not near:
         return ratio, plain(ratio), ""
     value, shown, _ = near[0]

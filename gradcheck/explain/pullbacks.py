@@ -21,7 +21,7 @@ _SAME = 1e-9
 
 def homogeneity(e: Evidence) -> Iterator[Guess]:
     """Suspect that the cotangent is ignored, or applied twice: seen by doubling it, and by leaving it out."""
-    if not e.cotangents:
+    if not e.cotangents or not np.any(np.abs(e.numerical[e.known]) > e.bars[e.known]):
         return
     doubled = _pulled(e, {name: 2 * array for name, array in e.cotangents.items()})
     if doubled is None:
@@ -34,16 +34,13 @@ def homogeneity(e: Evidence) -> Iterator[Guess]:
         if np.all(np.abs(doubled - 2**power * e.analytic) <= size) and size:
             yield Guess(name, text, e.analytic, proof=10.0)
             return
-    nothing = _pulled(e, {name: 0 * array for name, array in e.cotangents.items()})
-    if nothing is None or not np.any(nothing):
+    nothing, own = _pulled(e, {name: 0 * array for name, array in e.cotangents.items()}), e.values[e.name]
+    if nothing is None or not np.any(nothing) or own.shape != e.shape:
         return
-    own = e.values[e.name]
-    ratio = float(np.sum(nothing * own) / np.sum(own * own)) if own.shape == e.shape and np.any(own) else 0.0
-    what = "it does not depend on the cotangent"
-    if ratio and np.allclose(nothing, ratio * own, rtol=1e-6, atol=1e-9):
-        what = f"{plain(ratio)} * {e.name}: weight decay?"
-    predicted = e.numerical + nothing
-    yield Guess("term", f"a term too many: {what}", predicted)
+    ratio = float(np.sum(nothing * own) / max(float(np.sum(own * own)), 1e-300))
+    text = f"a term {plain(ratio)} * {e.name} too many, which does not depend on the cotangent: weight decay?"
+    if np.allclose(nothing, ratio * own, rtol=1e-9, atol=0):
+        yield Guess("term", text, e.numerical + ratio * own, fitted=1)
 
 
 def other_cotangent(e: Evidence) -> Iterator[Guess]:

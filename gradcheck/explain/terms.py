@@ -28,7 +28,7 @@ def one_term(e: Evidence) -> Iterator[Guess]:
             number = float(np.sign(number))
         if not number:
             continue
-        shown = text if abs(number) == 1 else f"{plain(abs(number))} * {text}"
+        shown = text if abs(number) == 1 else f"{plain(abs(number))} * {text}".removesuffix(" * 1")
         said = f"the term {shown} is missing" if number < 0 else f"a term {shown} too many"
         fitted = int(abs(number) != 1)
         yield Guess(
