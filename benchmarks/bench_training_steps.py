@@ -1,33 +1,42 @@
-"""What does a training step cost? One ``Network.step`` of each port, at several batch sizes.
+"""What does a training step cost, beside the matrix products that it consists of, the notebooks and the peers?
 
-The ports compute the same gradients (the tests say so); what differs is layout and style.
+Every step is first seen to do the same as row-major's. `python -m benchmarks.interleaved steps` takes them in turn and
+prints ratios, which these times are too far apart for.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
+from functools import lru_cache
 
 import numpy as np
 import pytest
 
-PORTS = ("row_major", "parity", "per_sample_sgd", "class_based", "column_major")
-SIZES = {"3-4-1": (3, 4, 1), "32-64-10": (32, 64, 10)}
+from benchmarks.peers import one_thread
+from benchmarks.step_calls import DTYPES, MAKERS, SIZES, Problem, steps
+
+pytestmark = pytest.mark.benchmark(max_time=0.3, min_rounds=3)
+made = lru_cache(maxsize=1)(lambda size, dtype: set(steps(size, dtype)))
 
 
-def problem(port, sizes, batch):
-    """Return inputs and targets in the port's own layout."""
-    rng = np.random.default_rng(0)
-    inputs, targets = rng.normal(size=(batch, sizes[0])), rng.integers(0, 2, size=(batch, sizes[-1])).astype(float)
-    return (inputs.T.copy(), targets.T.copy()) if port == "column_major" else (inputs, targets)
+@pytest.fixture(autouse=True)
+def _one_thread():
+    with one_thread():
+        yield
 
 
-@pytest.mark.parametrize("batch", [1, 32, 512])
-@pytest.mark.parametrize("sizes", SIZES)
-@pytest.mark.parametrize("port", PORTS)
-def test_step(benchmark, port, sizes, batch):
-    network = import_module(f"reference_impls.{port}").Network(SIZES[sizes], seed=0)
-    X, Y = problem(port, SIZES[sizes], batch)
-    benchmark.group = f"{sizes}, batch of {batch}"
-    # A rate so small that the network stays where it is: every round does the same work.
-    benchmark(network.step, X, Y, 1e-12)
-    assert np.isfinite(network.loss(X, Y))
+@pytest.mark.parametrize("who", MAKERS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", SIZES)
+def test_step(benchmark, size, dtype, who):
+    if who not in made(size, dtype):
+        pytest.skip("not installed, or not made for this size")
+    problem = Problem.of(size, dtype)
+    step, reference = MAKERS[who](problem), MAKERS["row-major"](problem)
+    step.call()
+    reference.call()
+    if step.weights is not None:
+        moved = np.abs(reference.weights() - problem.W1).max()
+        rounding = 2 * np.spacing(np.abs(problem.W1).max())
+        np.testing.assert_allclose(step.weights(), reference.weights(), rtol=0, atol=moved / 100 + rounding)
+    benchmark.group = f"{size}, {dtype}"
+    benchmark(step.call)
