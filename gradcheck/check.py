@@ -403,14 +403,15 @@ def check_layer(
     require_one_worker(workers)
     randomness = Randomness(layer, loss, reset=reset, layer=layer)
 
-    def work() -> Report:
-        keywords = {"names": names, "wrt": wrt, "loss": loss, "targets": targets, "accumulates": accumulates}
-        return run(adapt_object(layer, inputs, **keywords, randomness=randomness), options)
-
     def check_stage(stage: Any, given: Sequence[Any], left: int | None) -> Report:
         return check_layer(stage, *given, seed=seed, budget=left, allow_kinks=allow_kinks)
 
-    return with_stages(_under(randomness, work), layer, inputs, budget, check_stage)
+    def work() -> Report:
+        keywords = {"names": names, "wrt": wrt, "loss": loss, "targets": targets, "accumulates": accumulates}
+        report = run(adapt_object(layer, inputs, **keywords, randomness=randomness), options)
+        return with_stages(report, layer, inputs, budget, check_stage)
+
+    return _under(randomness, work)
 
 
 def _also(layer: Layer, **given: Any) -> Layer:

@@ -64,7 +64,7 @@ def with_stages(report: Report, model: Any, inputs: Sequence[Any], budget: int |
         return report
     stages = visible_stages(model, inputs)
     spent = report.forward_calls + 1
-    text = ""
+    text, judged = "", set[str]()
     for stage in reversed(stages) if len(stages) > 1 else ():
         left = None if budget is None else budget - spent
         if left is not None and left < 1:
@@ -74,6 +74,8 @@ def with_stages(report: Report, model: Any, inputs: Sequence[Any], budget: int |
         except ArgumentError:
             return report
         spent += found.forward_calls
+        if any(broken.kind == "count" for broken in found.violations):
+            return replace(report, forward_calls=spent)  # the gradient of a parameter is the model's work, perhaps
         if found.verdict in (Verdict.MISMATCH, Verdict.CONTRACT):
             text = f"the first wrong stage, from the loss backwards, is {stage.name} ({type(stage.part).__name__})"
             looks = [one.text for one in found.explanations[:1]] or list(found.violations[:1])
@@ -81,9 +83,12 @@ def with_stages(report: Report, model: Any, inputs: Sequence[Any], budget: int |
             break
         if not found.ok:
             return replace(report, forward_calls=spent)
+        judged |= {f"{stage.name}.{line.name}" for line in found.summaries}
     else:
-        if len(stages) < 2:
-            return report
+        wrong = {line.name for line in report.summaries if line.verdict is Verdict.MISMATCH}
+        own = {name for name in wrong if any(name.startswith(f"{stage.name}.") for stage in stages)}
+        if len(stages) < 2 or own - judged:  # a stage's parameter whose gradient it did not show by itself
+            return replace(report, forward_calls=spent)
         text = (
             f"each of its {len(stages)} stages is right by itself: what is wrong lies between them, in the backward of"
             f" {type(model).__name__}"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from gradcheck.explain.evidence import Evidence, Guess
 from gradcheck.explain.expressions import ONE, Expression, expressions, matches, written
 from gradcheck.explain.factors import plain
-from gradcheck.explain.places import subject
+from gradcheck.explain.places import laid_over, subject
 from gradcheck.layer import Array
 
 _SAMPLE = 24  # entries by which pairs are sifted; what is left is compared on all
@@ -19,6 +19,9 @@ _PAIRS = 4.0  # decimal digits that trying all pairs is worth
 _ONE_SIDED = 2.5
 _NEARLY = 1e-2  # a cast to float16 does no more, relative to an entry
 _GRID = 1e-12
+_SYMBOLS = 6  # arrays that expressions are made of
+_LARGEST = 20_000  # entries that all of them are compared on
+_MADE: WeakKeyDictionary[Evidence, list[Expression]] = WeakKeyDictionary()
 
 
 def confused(e: Evidence) -> Iterator[Guess]:
@@ -60,7 +63,7 @@ def off_by(e: Evidence) -> Iterator[Guess]:
     where = np.argwhere(e.wrong)
     with np.errstate(all="ignore"):
         ratio = e.analytic / e.numerical
-    if len(where) < 2 or not np.isfinite(ratio[e.wrong]).all() or np.any(ratio[e.wrong] == 0):
+    if not 2 <= len(where) <= _LARGEST or not np.isfinite(ratio[e.wrong]).all() or np.any(ratio[e.wrong] == 0):
         return
     made = _made(e)
     sample = tuple(where[np.linspace(0, len(where) - 1, min(_SAMPLE, len(where))).astype(int)].T)
@@ -160,13 +163,12 @@ def _base(e: Evidence) -> Array | None:
 
 
 def _made(e: Evidence) -> list[Expression]:
-    key = tuple((text, values.tobytes(), values.shape) for text, values in (*e.symbols, *e.hidden))
-    return _expressions(key, e.shape)
-
-
-@lru_cache(maxsize=4)
-def _expressions(key: tuple[tuple[str, bytes, tuple[int, ...]], ...], shape: tuple[int, ...]) -> list[Expression]:
-    return expressions([(text, np.frombuffer(data).reshape(own)) for text, data, own in key], shape)
+    if e not in _MADE:
+        symbols = [
+            (text, values) for text, values in e.symbols if not values.ndim or laid_over(values, e.shape) is not None
+        ]
+        _MADE[e] = expressions([*symbols[:_SYMBOLS], *e.hidden], e.shape) if e.analytic.size <= _LARGEST else []
+    return _MADE[e]
 
 
 def _rank(one: Expression, other: Expression) -> tuple[int, int]:

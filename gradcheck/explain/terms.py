@@ -12,6 +12,7 @@ from gradcheck.explain.places import laid_over
 from gradcheck.layer import Array
 
 _EQUAL = 1e-7  # errors that differ by less than this part of the largest one are the same
+_LARGEST = 200_000  # numbers of a system of equations that is worth solving
 _MANY = 2.0  # decimal digits that the number of terms tried is worth
 
 
@@ -90,7 +91,7 @@ def _sums_of(e: Evidence, words: str) -> Iterator[tuple[tuple[Array, ...], str]]
 
 def along_both(e: Evidence) -> Iterator[Guess]:
     """Suspect a sum over the wrong axis: an array times a number for each row and one for each column."""
-    if e.analytic.ndim != 2 or not e.known.all():
+    if e.analytic.ndim != 2 or not e.known.all() or e.analytic.size * sum(e.shape) > _LARGEST:
         return
     rows, columns = (np.eye(n) for n in e.shape)
     off = (e.analytic - e.numerical).ravel()
@@ -142,7 +143,8 @@ def _by_least_squares(
     basis = np.stack([rows(column) for column in columns], axis=-1)
     target = rows(e.analytic - e.numerical)
     size = np.maximum(np.max(np.abs(basis), axis=1, keepdims=True), 1e-300)
-    fit = np.stack([b @ np.linalg.lstsq(b, t, rcond=1e-10)[0] for b, t in zip(basis / size, target, strict=True)])
+    basis = basis / size
+    fit = (basis @ (np.linalg.pinv(basis, rcond=1e-10) @ target[..., None]))[..., 0]
     order = np.moveaxis(e.analytic, last, ends).shape
     predicted = e.numerical + np.moveaxis(fit.reshape(order), ends, last)
     yield Guess("path", text, predicted, fitted=len(fit) * len(columns), odds=_MANY)

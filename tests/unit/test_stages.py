@@ -133,3 +133,38 @@ def test_stages_count_and_keep_to_the_budget():
     report = check_layer(model, X)
     for budget in (100, 400, report.forward_calls):
         assert check_layer(model, X, budget=budget).forward_calls <= budget
+
+
+def test_a_stage_that_does_not_show_its_parameters_by_itself_is_not_called_right():
+    class Plain:
+        """Its parameter's gradient is the model's work."""
+
+        def __init__(self):
+            self.w, self.dw = np.array([2.0, -1.0, 0.5]), None
+
+        def forward(self, x):
+            self.x = x
+            return x * self.w
+
+        def backward(self, g):
+            return g * self.w
+
+    class Model(Chain):
+        def backward(self, g):
+            g = self.layers[1].backward(g)
+            self.layers[0].dw = 2 * (g * self.layers[0].x).sum(axis=0)
+            return self.layers[0].backward(g)
+
+    told = first_told(Model(Plain(), Tanh()))
+    assert (told.name, told.text) == ("factor", "layers[0].w: every entry is 2 times what it should be")
+
+
+def test_the_global_generator_is_as_it_was():
+    class Noisy(Tanh):
+        def forward(self, z):
+            return super().forward(z * np.random.random())  # noqa: NPY002  # as users write it
+
+    np.random.seed(3)  # noqa: NPY002  # as above
+    before = np.random.get_state()[1].copy()  # noqa: NPY002  # as above
+    check_layer(Chain(Noisy(wrong=True), Scale(3, 1)), X)
+    assert np.array_equal(np.random.get_state()[1], before)  # noqa: NPY002  # as above
