@@ -397,6 +397,7 @@ def check_layer(
     """
     from gradcheck.adapters.objects import adapt_object  # adapters load when used
     from gradcheck.adapters.randomness import Randomness  # as above
+    from gradcheck.composed import run_composed  # as above
     from gradcheck.stages import with_stages  # as above
 
     options = Options(mode, rtol, seed, budget, allow_kinks, contract, method)
@@ -408,7 +409,7 @@ def check_layer(
 
     def work() -> Report:
         keywords = {"names": names, "wrt": wrt, "loss": loss, "targets": targets, "accumulates": accumulates}
-        report = run(adapt_object(layer, inputs, **keywords, randomness=randomness), options)
+        report = run_composed(adapt_object(layer, inputs, **keywords, randomness=randomness), options)
         return with_stages(report, layer, inputs, budget, check_stage)
 
     return _under(randomness, work)

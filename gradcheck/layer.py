@@ -70,6 +70,10 @@ class Layer:
         How the user called the check.
     trial_calls : tuple of int
         Forward and backward calls that the adapter itself has already made.
+    weights : dict of str to ndarray, optional
+        The cotangents to check with; random ones if None.
+    parts : callable, optional
+        ``parts(cotangents, gradient)`` returns what the layer is composed of (see `Part`), as far as can be seen.
     """
 
     name: str
@@ -83,10 +87,28 @@ class Layer:
     notes: tuple[str, ...] = ()
     reproduce: str = ""
     trial_calls: tuple[int, int] = (0, 0)
+    weights: Named | None = None
+    parts: Callable[[Named, Named], list[Part]] | None = None
 
     def __call__(self, primals: Named) -> tuple[Named, Derivative]:
         """Run the forward; see the class."""
         return self.call(primals)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A layer that a model is composed of, at the point and with the cotangent that it has in the model.
+
+    Attributes
+    ----------
+    layer : Layer
+        The part.
+    names : dict of str to str
+        Which of its primals are the model's, and what they are called there.
+    """
+
+    layer: Layer
+    names: Mapping[str, str]
 
 
 def is_differentiable(array: Array) -> bool:

@@ -86,6 +86,7 @@ class Point:
         }
         self._eps = eps
         self._shared: Callable[[Entry], Differences | None] | None = None
+        self._ray: tuple[Entry, EntryRay] | None = None
         self._measured = False
         self._measured_treads = False
         self._spread_measured: Named | None = None
@@ -113,12 +114,12 @@ class Point:
         Yields a copy of the point as it was.
         """
         base, gradient, shared = self.base, self.gradient, self._shared
-        self._shared = None  # what was evaluated at the point says nothing of another
+        self._shared = self._ray = None  # what was evaluated at the point says nothing of another
         try:
             with self.evaluator.away() as at:
                 yield at
         finally:
-            self.base, self.gradient, self._shared = base, gradient, shared
+            self.base, self.gradient, self._shared, self._ray = base, gradient, shared, None
 
     def eps(self, name: str) -> float:
         """Return the machine epsilon that a first step along a primal is chosen for."""
@@ -138,7 +139,9 @@ class Point:
         shared = self._shared(entry) if self._shared and not alone else None
         if shared is not None:
             return shared
-        return Differences(EntryRay(self.evaluator, *entry), self.base, self.cotangent, self.noise)
+        if self._ray is None or self._ray[0] != entry:
+            self._ray = entry, EntryRay(self.evaluator, *entry)
+        return Differences(self._ray[1], self.base, self.cotangent, self.noise)
 
     def along(self, direction: Named) -> tuple[Differences, ProjectionRay]:
         """Return difference quotients along a direction, and its ray."""

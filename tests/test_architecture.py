@@ -47,6 +47,7 @@ ORDER = [
     "precision",
     "explain",
     "run",
+    "composed",
     "stages",
     "second_order",
     "adjoint",

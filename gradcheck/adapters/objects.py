@@ -11,6 +11,7 @@ import numpy as np
 from gradcheck.adapters.calling import BACKWARD, FORWARD, LOSS, LOSS_AND_GRADIENT, is_target_name, method_of, required
 from gradcheck.adapters.candidates import Parameter, float_places
 from gradcheck.adapters.choosing import work_out
+from gradcheck.adapters.composed import parts_of
 from gradcheck.adapters.graph import Path, Place, copy_object, is_float_array, memory_root, rebase, resolve
 from gradcheck.adapters.inputs import Wrt, choose_wrt, name_inputs, positional_parameters
 from gradcheck.adapters.pairing import MISSING, read
@@ -120,9 +121,14 @@ def adapt_object(  # the check's own keywords, handed through
             notes=found.notes,
             trial_calls=found.trial_calls,
             reproduce=f"gradcheck.check_layer({', '.join((f'{kind}(...)', *primals, *randomness.written))})",
+            parts=lambda cotangents, gradient: parts_of(build(), cotangents, gradient, _adapt_stage),
         )
 
     return build()
+
+
+def _adapt_stage(stage: Any, given: Array) -> Layer:
+    return adapt_object(stage, [given])
 
 
 def _name_inputs(layer: Any, inputs: Sequence[Any], names: Sequence[str] | None, *, given: bool) -> Named:
