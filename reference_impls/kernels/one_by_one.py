@@ -28,7 +28,6 @@ from typing import Any
 import numpy as np
 
 from reference_impls.kernels._blocks import BLOCK, Array, ones, scratch
-from reference_impls.kernels.elementwise import relu, relu_backward
 from reference_impls.kernels.layers import linear, linear_input_gradient
 from reference_impls.kernels.losses import bce_with_logits_backward
 
@@ -36,6 +35,9 @@ EXAMPLES = 64
 """In a block: fewer, and the weights are written more often; more, and the sums get long."""
 FEW_WEIGHTS = 2**8
 """Up to here, blocks of one: to update after each example costs little more and is the same to the last bit."""
+
+FEW_OUTPUTS = 4
+"""A number costs a quarter of what the calls cost that take any amount of them."""
 
 Arrays = tuple[Array, ...]
 Pass = Callable[[Arrays, Arrays, Arrays, Arrays, Array, Any], None]
@@ -81,25 +83,31 @@ def descend_one_by_one(
         examples = EXAMPLES if one_pass or max(W.size for W in weights) > FEW_WEIGHTS else 1
     dtype = np.result_type(X, *weights, *biases)
     X, Y, rate = X.astype(dtype, copy=False), Y.astype(dtype, copy=False), dtype.type(learning_rate)
-    fixed = tuple(map(np.ascontiguousarray, weights)), tuple(map(np.ascontiguousarray, biases))
     for start in range(0, len(X), examples):
         x, y = X[start : start + examples], Y[start : start + examples]
-        hidden = [scratch((len(x), len(W)), X.dtype, 10 + layer) for layer, W in enumerate(weights)][1:]
-        cotangents = [scratch((len(x), W.shape[1]), X.dtype, 100 + layer) for layer, W in enumerate(weights)]
-        alike = x.dot(x.T, scratch((len(x), len(x)), X.dtype, 1))
+        n = len(x)
+        hidden = [scratch((n, len(W)), dtype, 10 + layer) for layer, W in enumerate(weights[1:])]
+        cotangents = [scratch((n, b.shape[1]), dtype, 100 + layer) for layer, b in enumerate(biases)]
+        alike = x.dot(x.T, scratch((n, n), dtype, 1))
         linear(x, weights[0], biases[0], out=cotangents[0])
-        (one_pass or numpy_pass)(*fixed, (alike, *hidden), tuple(cotangents), y, rate)
+        (one_pass or numpy_pass)(_contiguous(weights), _contiguous(biases), (alike, *hidden), (*cotangents,), y, rate)
         for W, b, a, d in zip(weights, biases, (x, *hidden), cotangents, strict=True):
             _descend_product(W, a, d, rate)
-            _descend_product(b, ones((len(x), 1), X.dtype), d, rate)
+            _descend_product(b, ones((n, 1), dtype), d, rate)
+
+
+def _contiguous(arrays: Sequence[Array]) -> Arrays:
+    """Return arrays of one type to a compiler."""
+    return tuple(array if array.flags.c_contiguous else np.ascontiguousarray(array) for array in arrays)
 
 
 def _descend_product(parameter: Array, a: Array, d: Array, rate: Any) -> None:
     """Do ``parameter -= rate * a.T @ d``, as many rows at a time as make a block: they do not leave the cache."""
     rows = max(BLOCK // parameter.shape[1], 1)
+    product = np.dot if rows >= len(parameter) else np.matmul  # the faster one, but it would copy parts of `a`
     for start in range(0, len(parameter), rows):
         part = parameter[start : start + rows]
-        step = np.matmul(a[:, start : start + rows].T, d, out=scratch(part.shape, part.dtype))
+        step = product(a.T[start : start + rows], d, out=scratch(part.shape, d.dtype))
         np.multiply(step, rate, step)
         np.subtract(part, step, part)
 
@@ -132,15 +140,26 @@ def numpy_pass(weights: Arrays, biases: Arrays, inputs: Arrays, cotangents: Arra
                 alike = a[:, past] if layer == 0 else a.dot(inputs[layer][past].T)
                 np.subtract(d, (alike * rate + rate).dot(cotangents[layer][past]), d)
             if layer < last:
-                relu(d, out=inputs[layer + 1][now])
-        bce_with_logits_backward(d, Y[now], out=d)
+                np.maximum(d, 0.0, out=inputs[layer + 1][now])
+        _logit_gradients(d, Y[now])
         for layer in range(last, 0, -1):
             d, below = cotangents[layer][now], cotangents[layer - 1][now]
             linear_input_gradient(d, weights[layer], out=below)
             if t > 0:
                 alike = d.dot(cotangents[layer][past].T)
                 np.subtract(below, (alike * rate).dot(inputs[layer][past]), below)
-            relu_backward(below, inputs[layer][now], out=below)
+            np.multiply(below, inputs[layer][now] > 0.0, below)
+
+
+def _logit_gradients(z: Array, y: Array) -> None:
+    """Put `bce_with_logits_backward` in the place of one example's logits; one by one, for less, if they are few."""
+    if z.size > FEW_OUTPUTS:
+        bce_with_logits_backward(z, y, out=z)
+        return
+    for j, (logit, label) in enumerate(zip(z[0], y[0], strict=True)):
+        rest = np.exp(-abs(logit))
+        rest /= 1.0 + rest
+        z[0, j] = (1.0 - label) - rest if math.copysign(1.0, logit) > 0 else rest - label
 
 
 def loop_pass(  # noqa: PLR0912  # a compiler wants it in one piece
@@ -172,7 +191,7 @@ def loop_pass(  # noqa: PLR0912  # a compiler wants it in one piece
             z = cotangents[last][t, j]
             rest = math.exp(-abs(z))
             rest /= 1 + rest
-            cotangents[last][t, j] = (1 - Y[t, j]) - rest if z > 0 else rest - Y[t, j]
+            cotangents[last][t, j] = (1 - Y[t, j]) - rest if math.copysign(1, z) > 0 else rest - Y[t, j]
         for layer in range(last, 0, -1):
             a, d, below = inputs[layer][t], cotangents[layer][t], cotangents[layer - 1][t]
             for i in range(len(below)):

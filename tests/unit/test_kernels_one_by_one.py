@@ -7,12 +7,19 @@ import numpy as np
 import pytest
 
 from reference_impls import kernels, per_sample_sgd
-from reference_impls.kernels.one_by_one import EXAMPLES, descend_one_by_one, loop_pass, numpy_pass
+from reference_impls.kernels.one_by_one import (
+    EXAMPLES,
+    FEW_OUTPUTS,
+    _logit_gradients,
+    descend_one_by_one,
+    loop_pass,
+    numpy_pass,
+)
 
 # OpenBLAS may compute on what it finds beside small float32 matrices, and NumPy then warns of results that nobody sees.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid value encountered in (dot|matmul)")
 
-WIDTHS = [(5, 1), (6, 4, 1), (3, 7, 5, 2), (30, 20, 3)]
+WIDTHS = [(5, 1), (6, 4, 1), (3, 7, 5, 2), (30, 20, 12)]
 
 
 def problem(widths, n=11, dtype=np.float64, seed=0):
@@ -106,7 +113,9 @@ def test_any_layout_and_dtype_of_the_parameters():
     X, Y, weights, biases = problem((30, 20, 3))
     expected = after(by_hand, (X, Y, weights, biases), 0.1)
     laid = [np.asfortranarray(weights[0]), np.repeat(weights[1], 2, axis=1)[:, ::2]]
-    assert distance(after(descend_one_by_one, (X[:, ::-1][:, ::-1], Y, laid, biases), 0.1), expected) < 1e-13
+    for examples in (4, 64):
+        found = after(descend_one_by_one, (X[:, ::-1][:, ::-1], Y, laid, biases), 0.1, examples=examples)
+        assert distance(found, expected) < 1e-13
     low = (X.astype(np.float32), Y.astype(np.float32), weights, biases)
     assert distance(after(descend_one_by_one, low, 0.1), expected) < 1e-5
 
@@ -127,3 +136,16 @@ def test_network_compiled():
     expected = plain.fit(X, Y, epochs=3, learning_rate=0.1)
     np.testing.assert_allclose(compiled.fit(X, Y, epochs=3, learning_rate=0.1), expected, rtol=1e-12)
     copy.deepcopy(compiled).step(X, Y, 0.1)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_few_logits_are_many_to_the_last_bit(dtype):
+    rng = np.random.default_rng(0)
+    z = np.concatenate([[0.0, -0.0, np.inf, -np.inf, np.nan, 800, -800], 9 * rng.normal(size=500)]).astype(dtype)
+    y = np.where(rng.random(len(z)) < 0.5, rng.random(len(z)), rng.integers(0, 2, len(z))).astype(dtype)
+    expected = kernels.bce_with_logits_backward(z, y)
+    for i in range(len(z) - 1):
+        few = z[np.newaxis, i : i + 2].copy()
+        assert few.size <= FEW_OUTPUTS
+        _logit_gradients(few, y[np.newaxis, i : i + 2])
+        np.testing.assert_array_equal(few[0], expected[i : i + 2])
