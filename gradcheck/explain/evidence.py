@@ -84,6 +84,8 @@ class Evidence:
         The analytic and the numerical gradients of the other primals.
     reasons : tuple of str
         What the verdicts on the wrong entries say.
+    typical : bool
+        Whether what is known stands for all entries: all of them, or some picked at random.
     """
 
     name: str
@@ -97,6 +99,7 @@ class Evidence:
     measure: Measure
     others: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
+    typical: bool = True
 
     @cached_property
     def bar(self) -> float:

@@ -60,8 +60,10 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
 )
 """Tried one after the other until one holds: special ones before general ones, and those that cost evaluations late."""
 
-_MOST = 600
+MOST = 600
 """Evaluations spent on explaining one report, at most."""
+FEW = 6
+"""The same where the check itself takes few: most that can be told of single entries is told without any."""
 _SAMPLE = 24  # entries of a larger one that are differentiated for the purpose
 _LOW = "right in float64, wrong in "  # how the comparison in low precision begins its reason
 _ELSEWHERE = "at a point moved"  # how a comparison at another point ends its reason
@@ -85,6 +87,7 @@ def explain(
     pull: Callable[[Named], Named] | None,
     *,
     loss: bool,
+    most: int = MOST,
 ) -> tuple[Explanation, ...]:
     """Say what the wrong entries look like.
 
@@ -102,6 +105,8 @@ def explain(
         The analytic gradients for other cotangents; see `gradcheck.explain.measure.Measure`.
     loss : bool
         Whether the gradient takes no cotangent.
+    most : int
+        Evaluations that may be spent.
 
     Returns
     -------
@@ -110,8 +115,8 @@ def explain(
         where nothing wrong is found, or nothing fits.
     """
     measure = Measure(evaluator, cotangents, pull)
-    given, most = evaluator.budget, evaluator.forward_calls + _MOST
-    evaluator.budget = most if given is None else min(given, most)
+    given, last = evaluator.budget, evaluator.forward_calls + most
+    evaluator.budget = last if given is None else min(given, last)
     evidence: list[Evidence] = []
     found: list[_Found] = []
     with suppress(BudgetSpent):
@@ -234,7 +239,9 @@ def _evidence(
             reasons.append(c.reason)
     bar = float(np.nanmedian(bars)) if reasons else _bar(measure, outputs)
     unknown = np.argwhere(np.isnan(numerical) & np.isfinite(analytic))
-    if len(unknown) > 0.5 * analytic.size:
+    rare = len(unknown) > 0.5 * analytic.size
+    typical = not rare or measure.affords(2 * _SAMPLE)
+    if rare and typical:
         rng = np.random.default_rng(0)
         for place in unknown[rng.permutation(len(unknown))[:_SAMPLE]]:
             index = tuple(int(i) for i in place)
@@ -248,7 +255,17 @@ def _evidence(
     values.setdefault(name, as_double(measure.evaluator.point[name]))
     outputs, cotangents = ({key: as_double(a) for key, a in named.items()} for named in (outputs, cotangents))
     return Evidence(
-        name, analytic, numerical, wrong, bars, values, outputs, cotangents, measure, reasons=tuple(reasons)
+        name,
+        analytic,
+        numerical,
+        wrong,
+        bars,
+        values,
+        outputs,
+        cotangents,
+        measure,
+        reasons=tuple(reasons),
+        typical=typical,
     )
 
 
@@ -265,4 +282,4 @@ def _bar(measure: Measure, outputs: Named) -> float:
     return 1e-10 * max(size, 1e-300)
 
 
-__all__ = ["HYPOTHESES", "explain", "explain_shapes"]
+__all__ = ["FEW", "HYPOTHESES", "MOST", "explain", "explain_shapes"]

@@ -36,6 +36,11 @@ class Measure:
         self.pull = pull
         self._known: dict[tuple[str, int], tuple[Array, Vector]] = {}
 
+    def affords(self, evaluations: int) -> bool:
+        """Tell whether so many evaluations are left."""
+        budget = self.evaluator.budget
+        return budget is None or self.evaluator.forward_calls + evaluations <= budget
+
     def slope(self, direction: Named) -> Vector:
         """Return the derivative of every output along a direction, shape (m,); NaN where f left its domain."""
         ray = ProjectionRay(self.evaluator, direction)

@@ -22,11 +22,12 @@ def subject(e: Evidence, *, plural: bool = False) -> str:
     wrong, visible = e.wrong, e.nonzero
     if e.analytic.size == 1:
         return "the gradient"
-    if bool(np.all(wrong[visible])):
-        return "all entries" if plural else "every entry"
-    place = slice_of(e) or _region_phrase(e)
-    if place:
-        return place
+    if e.typical:
+        if bool(np.all(wrong[visible])):
+            return "all entries" if plural else "every entry"
+        place = slice_of(e) or _region_phrase(e)
+        if place:
+            return place
     where = np.argwhere(wrong)
     if len(where) == 1:
         return f"{e.name}[{', '.join(map(str, where[0]))}]"
