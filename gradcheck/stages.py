@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import wraps
 from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.calling import BACKWARD, FORWARD, LOSS, LOSS_AND_GRADIENT, method_of
-from gradcheck.adapters.graph import copy_object, name_of, walk
+from gradcheck.adapters.calling import FORWARD, LOSS, LOSS_AND_GRADIENT, method_of
+from gradcheck.adapters.graph import copy_object
 from gradcheck.adapters.inputs import positional_parameters
+from gradcheck.adapters.watching import Watch
 from gradcheck.errors import ArgumentError
 from gradcheck.report import Explanation, Report, Verdict
 
@@ -127,42 +127,16 @@ def visible_stages(model: Any, inputs: Sequence[Any]) -> list[Stage]:
     >>> [(stage.name, stage.inputs) for stage in visible_stages(Model(), [3.0])]
     [('layers[0]', (3.0,)), ('layers[1]', (6.0,))]
     """
-    copy = copy_object(model)
-    called: list[Stage] = []
-    running: list[Any] = []
-    patched: list[tuple[Any, str]] = []
-
-    def watched(name: str, part: Any, forward: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(forward)
-        def call(*args: Any, **keywords: Any) -> Any:
-            if not running and not keywords:  # outermost ones only: theirs are looked at when they are checked
-                called.append(Stage(name, part, tuple(np.array(a) if isinstance(a, np.ndarray) else a for a in args)))
-            running.append(part)
-            try:
-                return forward(*args, **keywords)
-            finally:
-                running.pop()
-
-        return call
-
-    for place, value in list(walk(copy)):
-        forward = None if isinstance(value, (np.ndarray, type)) else method_of(value, FORWARD)
-        if forward and forward != "__call__" and method_of(value, BACKWARD) and hasattr(value, "__dict__"):
-            vars(value)[forward] = watched(name_of(place.path), value, getattr(value, forward))
-            patched.append((value, forward))
+    copy, watch = copy_object(model), Watch()
     outer = method_of(copy, FORWARD) or method_of(copy, (*LOSS, *LOSS_AND_GRADIENT))
-    if not patched or not outer:
+    if not outer:
         return []
     known = positional_parameters(getattr(copy, outer))
     count = len(inputs) if known is None or known[2] else min(len(inputs), len(known[0]))
+    given = [np.array(value) if isinstance(value, np.ndarray) else value for value in inputs[:count]]
     try:
-        with np.errstate(all="ignore"):
-            getattr(copy, outer)(
-                *(np.array(value) if isinstance(value, np.ndarray) else value for value in inputs[:count])
-            )
+        with np.errstate(all="ignore"), watch.over(copy):
+            getattr(copy, outer)(*given)
     except Exception:  # the check knows better how to call it; without stages nothing is said of them
         return []
-    finally:
-        for part, forward in patched:
-            vars(part).pop(forward, None)
-    return called
+    return [Stage(call.name, call.stage, call.inputs) for call in watch.calls if call.direction == "forward"]

@@ -2,82 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import wraps
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.calling import BACKWARD, FORWARD, method_of
-from gradcheck.adapters.graph import copy_object, name_of, walk
+from gradcheck.adapters.graph import copy_object
+from gradcheck.adapters.watching import Call, Watch
 from gradcheck.errors import ArgumentError
 from gradcheck.layer import Array, Derivative, Layer, Named, Part
 
 _ROUNDING = 1e-12  # of the largest entry: what a stage gives by itself is what it gives in the model, up to this
 Adapt = Callable[[Any, Array], Layer]
 """``adapt(stage, input)``."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Call:
-    """One call of a stage's forward or backward: copies of what it was given and returned, None if no single array."""
-
-    method: str
-    name: str
-    stage: Any
-    given: Array | None
-    returned: Array | None
-
-
-@dataclass
-class _Watch:
-    """Writes down the calls of a model's outermost stages, and lets other values stand for what they return."""
-
-    calls: list[_Call] = field(default_factory=list)
-    instead: dict[tuple[str, str], Array] = field(default_factory=dict)
-    _running: bool = False
-
-    @contextmanager
-    def over(self, model: Any) -> Iterator[None]:
-        """Watch the parts of a model that have a forward and a backward."""
-        patched: list[tuple[Any, str]] = []
-        for place, part in list(walk(model)):
-            if isinstance(part, (np.ndarray, type)) or not hasattr(part, "__dict__"):
-                continue
-            forward, backward = method_of(part, FORWARD), method_of(part, BACKWARD)
-            if forward and backward and forward != "__call__":
-                for kind, method in (("forward", forward), ("backward", backward)):
-                    watched = self._watched(kind, name_of(place.path), part, getattr(part, method))
-                    vars(part)[method] = watched
-                    patched.append((part, method))
-        try:
-            yield
-        finally:
-            for part, method in patched:
-                vars(part).pop(method, None)
-
-    def last(self, method: str, name: str) -> _Call:
-        """Return the last call of a stage's forward or backward."""
-        return next(call for call in reversed(self.calls) if (call.method, call.name) == (method, name))
-
-    def _watched(self, kind: str, name: str, stage: Any, method: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(method)
-        def call(*given: Any, **keywords: Any) -> Any:
-            if self._running:
-                return method(*given, **keywords)
-            self._running = True
-            try:
-                returned = method(*given, **keywords)
-            finally:
-                self._running = False
-            returned = self.instead.get((kind, name), returned)
-            single = given[0] if len(given) == 1 and not keywords else None
-            self.calls.append(_Call(kind, name, stage, _float_array(single), _float_array(returned)))
-            return returned
-
-        return call
 
 
 def parts_of(layer: Layer, cotangents: Named, gradient: Named, adapt: Adapt) -> list[Part]:
@@ -104,7 +42,7 @@ def parts_of(layer: Layer, cotangents: Named, gradient: Named, adapt: Adapt) -> 
     """
     if layer.fresh is None:
         return []
-    watch = _Watch()
+    watch = Watch()
     bound: Any = layer.fresh().call
     primals = {name: np.array(array, order="K") for name, array in layer.primals.items()}
     with watch.over(bound.model):
@@ -154,19 +92,19 @@ class _Stage:
     passed: Array | None
 
 
-def _chain(calls: list[_Call]) -> list[_Stage]:
+def _chain(calls: list[Call]) -> list[_Stage]:
     """Return the stages in the order of the forward; empty where they are not called one behind the other."""
-    backward = [call for call in calls if call.method == "backward"][::-1]
-    first = next((k for k, call in enumerate(calls) if call.method == "backward"), 0)
-    forward = [call for call in calls[:first] if call.method == "forward"][-len(backward) :]
+    backward = [call for call in calls if call.direction == "backward"][::-1]
+    first = next((k for k, call in enumerate(calls) if call.direction == "backward"), 0)
+    forward = [call for call in calls[:first] if call.direction == "forward"][-len(backward) :]
     names = [call.name for call in forward]
     if names != [call.name for call in backward] or len(set(names)) < len(names):
         return []
     stages: list[_Stage] = []
     for there, back in zip(forward, backward, strict=True):
-        if there.given is None or there.returned is None or back.given is None or (stages and back.returned is None):
+        if there.given is None or there.gave is None or back.given is None or (stages and back.gave is None):
             return []
-        stages.append(_Stage(there.name, there.stage, there.given, there.returned, back.given, back.returned))
+        stages.append(_Stage(there.name, there.stage, there.given, there.gave, back.given, back.gave))
     return stages
 
 
@@ -220,7 +158,7 @@ class _Between:
     """The model with another array in place of what one stage returns: a function of it."""
 
     bound: Any
-    watch: _Watch
+    watch: Watch
     primals: Named
     cotangents: Named
     wrt: tuple[str, ...]
@@ -255,7 +193,7 @@ class _Between:
         if following is not None:
             outputs = {"output": _known(self.watch.last("forward", following.name).given)}
         arrived = {next(iter(outputs)): returned} if straight else entered
-        first = next(call for call in self.watch.calls if call.method == "forward")
+        first = next(call for call in self.watch.calls if call.direction == "forward")
         begins = first.given is not None and np.array_equal(first.given, primals[head])
         return begins and all(np.array_equal(outputs[name], array) for name, array in arrived.items())
 
@@ -313,10 +251,3 @@ def _known(array: Array | None) -> Array:
     if array is None:
         raise _NotComposedError
     return array
-
-
-def _float_array(value: Any) -> Array | None:
-    """Return a copy of a floating-point array; None for anything else."""
-    if isinstance(value, tuple) and len(value) == 1:
-        value = value[0]
-    return np.array(value) if isinstance(value, np.ndarray) and value.dtype.kind in "fc" else None

@@ -173,7 +173,7 @@ def _count(line: Summary, *, projected: bool) -> str:
     if projected or not line.failed:
         return f"a projection of {line.name}"
     if line.judged < line.entries:
-        return f"{line.failed} of the {line.judged} entries judged, of {line.entries} of {line.name},"
+        return f"{line.failed} of the {line.judged} judged entries of {line.name} ({line.entries} in all)"
     return f"{line.failed} of {line.entries} entries of {line.name}"
 
 
