@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from reference_impls._arguments import Array
 
-BLOCK = 2**16
-"""Elements: 256 KiB in float32, 512 in float64. Fewer cost calls, more fall out of a second-level cache."""
+BLOCK = 2**17
+"""Elements: half a MiB in float32, one in float64. Fewer cost calls, more fall out of the caches."""
 KEPT = 64  # arrays of different shapes; as many again, of those used before, until they are wanted
 
 __all__ = ["Array", "as_floating", "blocks", "elementwise", "new", "ones", "scratch", "zeros"]

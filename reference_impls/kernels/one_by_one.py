@@ -83,22 +83,28 @@ def descend_one_by_one(
         examples = EXAMPLES if one_pass or max(W.size for W in weights) > FEW_WEIGHTS else 1
     dtype = np.result_type(X, *weights, *biases)
     X, Y, rate = X.astype(dtype, copy=False), Y.astype(dtype, copy=False), dtype.type(learning_rate)
+    W, b, n = tuple(weights), tuple(biases), 0
+    laid_out = all(array.flags.c_contiguous for array in W + b)
     for start in range(0, len(X), examples):
         x, y = X[start : start + examples], Y[start : start + examples]
-        n = len(x)
-        hidden = [scratch((n, len(W)), dtype, 10 + layer) for layer, W in enumerate(weights[1:])]
-        cotangents = [scratch((n, b.shape[1]), dtype, 100 + layer) for layer, b in enumerate(biases)]
-        alike = x.dot(x.T, scratch((n, n), dtype, 1))
-        linear(x, weights[0], biases[0], out=cotangents[0])
-        (one_pass or numpy_pass)(_contiguous(weights), _contiguous(biases), (alike, *hidden), (*cotangents,), y, rate)
-        for W, b, a, d in zip(weights, biases, (x, *hidden), cotangents, strict=True):
-            _descend_product(W, a, d, rate)
-            _descend_product(b, ones((n, 1), dtype), d, rate)
+        if len(x) != n:
+            n = len(x)
+            inputs, cotangents = _room(n, weights, dtype)
+        if not laid_out:  # a compiler wants them all of one type
+            W, b = tuple(map(np.ascontiguousarray, weights)), tuple(map(np.ascontiguousarray, biases))
+        x.dot(x.T, inputs[0])
+        linear(x, W[0], b[0], out=cotangents[0])
+        (one_pass or numpy_pass)(W, b, inputs, cotangents, y, rate)
+        for layer, d in enumerate(cotangents):
+            _descend_product(weights[layer], inputs[layer] if layer > 0 else x, d, rate)
+            _descend_product(biases[layer], ones((n, 1), dtype), d, rate)
 
 
-def _contiguous(arrays: Sequence[Array]) -> Arrays:
-    """Return arrays of one type to a compiler."""
-    return tuple(array if array.flags.c_contiguous else np.ascontiguousarray(array) for array in arrays)
+def _room(n: int, weights: Sequence[Array], dtype: np.dtype[Any]) -> tuple[Arrays, Arrays]:
+    """Return what a pass over `n` examples fills in: inputs, instead of the first their products, and cotangents."""
+    hidden = [scratch((n, len(W)), dtype, 10 + layer) for layer, W in enumerate(weights[1:])]
+    cotangents = [scratch((n, W.shape[1]), dtype, 100 + layer) for layer, W in enumerate(weights)]
+    return (scratch((n, n), dtype, 1), *hidden), tuple(cotangents)
 
 
 def _descend_product(parameter: Array, a: Array, d: Array, rate: Any) -> None:

@@ -89,7 +89,7 @@ def test_the_order_matters():
 
 
 def test_many_examples_and_weights_in_several_blocks():
-    task = problem((300, 250, 1), n=2 * EXAMPLES + 5)  # the first weights are more than a block of elements
+    task = problem((700, 200, 1), n=2 * EXAMPLES + 5)  # the first weights are more than a block of elements
     assert task[2][0].size > kernels._blocks.BLOCK
     assert distance(after(descend_one_by_one, task, 0.01), after(by_hand, task, 0.01)) < 1e-12
 
