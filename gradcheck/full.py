@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from heapq import heappush, heappushpop
 
 import numpy as np
 
+from gradcheck.difference import CONFIDENCE, Differences, Level
 from gradcheck.evaluate import BudgetSpent
 from gradcheck.judge import OTHERS_KEPT, SECOND, SUSPICIOUS, Doubt, Judge, Tally
 from gradcheck.layer import Array
 from gradcheck.point import Entry, Point
-from gradcheck.probe import default_step, signed
+from gradcheck.probe import default_step, power_of_two, signed
 from gradcheck.report import Comparison, Verdict
 from gradcheck.shared import Look, Movable, SharedRay, in_turns
 from gradcheck.structure import FEWEST, Mask, detect
@@ -23,6 +25,9 @@ _APART = 1e-6  # of a slope: what is measured alone and in a group is the same b
 _PLAIN = (2.0**6, 2.0**-5, 2.0**-10)  # of the first step: an error that is the same at all of these is no kink's
 _CLEAR = 0.1  # of an error: noise up to that leaves no doubt
 _STEADY = 0.1  # of an error
+_FINEST, _SPACINGS = 1e-10, 64  # as fine as single entries are looked at before they are accused
+_STRAIGHT = 4 * CONFIDENCE  # standard deviations of the outputs: a bend that noise makes
+_TINY = float(np.finfo(np.float64).tiny)
 _BENT = 0.2
 
 
@@ -202,15 +207,25 @@ class _Sharing:
             return
         self._alone[verdict] += 1
         entry, together = found.shared.entry(place), found.look.level(place)
-        alone = self._point.along_entry(entry, alone=True).level(together.step)
+        differences = self._point.along_entry(entry, alone=True)
+        alone = differences.level(together.step)
         noise = alone.noise + together.noise
         if abs(alone.central - together.central) > _APART * abs(alone.central) + noise:
             raise _WrongStructureError
-        if verdict is Verdict.MISMATCH and noise > _CLEAR * found.error[place]:  # others' outputs may hide what it does
+        if verdict is Verdict.MISMATCH and self._may_hide(differences, alone, noise, float(found.error[place])):
             with self._point.sharing(lambda entry: None):
                 outcome = self._judge.entry(entry)
             if isinstance(outcome, Doubt) or outcome.verdict is not Verdict.MISMATCH:
                 raise _WrongStructureError
+
+    def _may_hide(self, differences: Differences, alone: Level, noise: float, error: float) -> bool:
+        """Tell whether an entry may do to others' outputs what its first step does not show: below noise, or nearer."""
+        ray = differences.ray
+        finest = max(_FINEST * ray.scale, _SPACINGS * ray.spacing, alone.step * noise / (_STEADY * error))
+        if noise > _CLEAR * error or finest >= alone.step:
+            return True
+        fine = differences.level(power_of_two(finest))
+        return not abs(fine.central - alone.central) <= 2 * _STEADY * error + fine.noise
 
 
 class _Compared:
@@ -260,8 +275,12 @@ def _is_affine(point: Point, name: str, step: float) -> bool:
     """
     shape = point.gradient[name].shape
     direction = signed(point.rng, shape) * np.maximum(1.0, np.abs(point.evaluator.point[name]))
-    level = point.along({name: direction})[0].level(step)
-    return abs(level.jump) <= level.jump_noise
+    ray = point.along({name: direction})[0].ray
+    (plus, _), (minus, _) = ray.at(step), ray.at(-step)
+    with np.errstate(all="ignore"):
+        bend = (plus - point.base) - (point.base - minus)
+        bends = np.linalg.norm(bend / (point.noise + _TINY))  # by their own: large outputs hide no other's kink
+    return bool(bends <= _STRAIGHT * math.sqrt(bend.size))
 
 
 def _plain(found: _Compared, step: float) -> Mask:
