@@ -1,8 +1,7 @@
-"""How does a kernel get by without temporaries as large as its inputs? Block by block, in scratch that stays in cache.
+"""How does a kernel get by without temporaries as large as its inputs? Block by block, in scratch that is kept.
 
-A ufunc call costs about as much as 500 elements of it, and an array that has left the cache costs more than most
-arithmetic: so the arrays are cut into blocks, large beside the first and small beside the second, and all the ufuncs of
-a kernel run over one block before the next is looked at.
+All the ufuncs of a kernel run over one block before the next is looked at. A call costs about as much as 500 elements,
+and far more on a busy machine: so blocks are large, and what fits into one is not cut at all.
 """
 
 from __future__ import annotations
