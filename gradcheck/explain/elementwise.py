@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from gradcheck.explain.evidence import Evidence, Guess
-from gradcheck.explain.expressions import ONE, Expression, expressions, matches, written
+from gradcheck.explain.expressions import ONE, Expression, expressions, matches, telling, written
 from gradcheck.explain.factors import plain
 from gradcheck.explain.places import laid_over, subject
 from gradcheck.layer import Array
@@ -65,7 +65,7 @@ def off_by(e: Evidence) -> Iterator[Guess]:
         ratio = e.analytic / e.numerical
     if not 2 <= len(where) <= _LARGEST or not np.isfinite(ratio[e.wrong]).all() or np.any(ratio[e.wrong] == 0):
         return
-    made = _made(e)
+    made = [each for each in _made(e) if telling(each, e.wrong)]
     sample = tuple(where[np.linspace(0, len(where) - 1, min(_SAMPLE, len(where))).astype(int)].T)
     table = np.array([each.values[sample] for each in made])
     usable = np.flatnonzero(np.isfinite(table).all(axis=1) & (table != 0).all(axis=1))

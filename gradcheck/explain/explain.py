@@ -12,7 +12,7 @@ from gradcheck.evaluate import BudgetSpent, Evaluator
 from gradcheck.explain.asif import elsewhere, turned
 from gradcheck.explain.elementwise import coarse, confused, confused_in_places, off_by, other_mask, passed_on
 from gradcheck.explain.evidence import Evidence, Guess
-from gradcheck.explain.factors import factor, flat, flat_here, two_factors, zero
+from gradcheck.explain.factors import factor, flat, two_factors, zero
 from gradcheck.explain.measure import Measure
 from gradcheck.explain.order import exchanged, permuted, rearranged
 from gradcheck.explain.products import product_alone, products
@@ -41,7 +41,6 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
     products,
     other_mask,
     coarse,
-    flat_here,
     one_term,
     confused_in_places,
     off_by,
@@ -184,8 +183,8 @@ def explain_shapes(
 
 def _best(e: Evidence) -> Iterator[_Found]:
     """Yield what the first hypothesis that holds says."""
-    low = {reason.removeprefix(_LOW) for reason in e.reasons}
-    if all(reason.startswith(_LOW) for reason in e.reasons):
+    low = {reason.removeprefix(_LOW) for reason in e.reasons if reason.startswith(_LOW)}
+    if low and all(reason.startswith(_LOW) for reason in e.reasons):
         text = f"it is right in float64 and wrong in {low.pop()}: digits are lost on the way, or it overflows"
         yield _Found("precision", text, (e.name,), int(e.wrong.sum()))
         return
@@ -224,12 +223,18 @@ def _evidence(
 ) -> Evidence:
     """Put together what the judge found of one primal; of a large one, a few entries more."""
     analytic = np.asarray(gradient[name], np.float64)
-    numerical = np.full(analytic.shape, np.nan)
+    # where every entry was judged, those that agree need not all be listed
+    undecided = sum(c.verdict is Verdict.INCONCLUSIVE for c in tally.comparisons)
+    each = all(c.index is not None for c in tally.comparisons) and tally.judged + undecided >= analytic.size
+    numerical = analytic.copy() if each else np.full(analytic.shape, np.nan)
     wrong = np.zeros(analytic.shape, bool)
     bars = np.full(analytic.shape, np.nan)
     reasons = []
     for c in tally.comparisons:
-        if c.index is None or c.verdict not in (Verdict.MATCH, Verdict.MISMATCH) or _ELSEWHERE in c.reason:
+        if c.index is None:
+            continue
+        if c.verdict not in (Verdict.MATCH, Verdict.MISMATCH) or _ELSEWHERE in c.reason:
+            numerical[c.index] = np.nan
             continue
         wrong[c.index] = c.verdict is Verdict.MISMATCH
         # what agrees is known better from the analytic side than from a first look

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gradcheck.explain.evidence import Mask
+from gradcheck.explain.evidence import Mask, chance
 from gradcheck.explain.factors import plain
 from gradcheck.layer import Array
 
 _NEAR = 1e-6
+_TELLING = 2.0  # decimal digits
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +137,7 @@ def matches(target: Array, where: Mask, made: Sequence[Expression], bars: Array)
     wanted = target[where]
     for each in made:
         values = each.values[where]
-        if not values.size or not np.isfinite(values).all() or not np.any(values):
+        if not values.size or not np.isfinite(values).all() or not np.any(values) or not telling(each, where):
             continue
         largest = int(np.argmax(np.abs(values)))
         number = float(wanted[largest] / values[largest])
@@ -145,6 +146,15 @@ def matches(target: Array, where: Mask, made: Sequence[Expression], bars: Array)
         tolerance = _NEAR * np.maximum(np.abs(wanted), abs(number) * np.abs(values)) + bars[where]
         if number and np.all(np.abs(wanted - number * values) <= tolerance):
             yield each, number
+
+
+def telling(each: Expression, where: Mask) -> bool:
+    """Tell whether an expression's values in a place could hardly be matched by chance: a mask of few entries could."""
+    values = each.values[where]
+    if each.text == ONE or not values.size:
+        return True
+    low, high = values == np.min(values), values == np.max(values)
+    return not np.all(low | high) or chance(int(np.sum(low)), values.size) >= _TELLING
 
 
 def written(expression: Expression, number: float) -> str:

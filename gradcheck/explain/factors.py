@@ -8,11 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from gradcheck.explain.evidence import Evidence, Guess
-from gradcheck.explain.places import region, sides, subject
+from gradcheck.explain.places import sides, subject
 
 _CLOSE = 1e-5  # a fitted number so near a named one is it
-_ALL_FLAT = 4.0  # the same where there is no other entry: f has told what its gradient is
-_FLATNESS = 1.0  # decimal digits that it is worth, of each wrong entry, that f is flat there
+_FLATNESS = 4.0  # decimal digits that it is worth, of each wrong entry, that f is flat there: two are enough
 
 
 def zero(e: Evidence) -> Iterator[Guess]:
@@ -22,20 +21,13 @@ def zero(e: Evidence) -> Iterator[Guess]:
 
 
 def flat(e: Evidence) -> Iterator[Guess]:
-    """Suspect that the gradient is not stopped where f is flat: all wrong entries should be zero, in one region."""
-    if np.any(np.abs(e.numerical[e.wrong]) > e.bars[e.wrong]) or np.any(e.analytic[e.wrong] == 0):
-        return
-    found = region(e)
-    if found:
-        text = f"f does not change with {e.name} where {found[0]}: the gradient should be zero there"
-        yield Guess("not zeroed", text, e.analytic, proof=found[1] + _FLATNESS * int(e.wrong.sum()))
-
-
-def flat_here(e: Evidence) -> Iterator[Guess]:
-    """Suspect that f is flat at the whole point: all wrong entries should be zero, and no other is not."""
-    if np.array_equal(e.wrong, e.nonzero) and np.all(np.abs(e.numerical[e.wrong]) <= e.bars[e.wrong]):
-        text = f"f does not change with {e.name} here: its gradient should be zero"
-        yield Guess("not zeroed", text, e.analytic, proof=_ALL_FLAT * int(e.wrong.sum()))
+    """Suspect that the gradient is not stopped where f is flat: that is where it is wrong, and nowhere else."""
+    level = e.known & (np.abs(e.numerical) <= e.bars)
+    if np.array_equal(level, e.wrong):
+        text = f"{subject(e)} should be zero: f does not change there"
+        if not np.any(e.known & ~e.wrong):
+            text = f"f does not change with {e.name} here: its gradient should be zero"
+        yield Guess("not zeroed", text, e.analytic, proof=_FLATNESS * int(e.wrong.sum()))
 
 
 def factor(e: Evidence) -> Iterator[Guess]:

@@ -11,6 +11,7 @@ from gradcheck.explain.evidence import Evidence, Mask, chance
 from gradcheck.layer import Array
 
 _TELLING = 2.0  # decimal digits that a coincidence of a region and the wrong entries has to be worth, to be named
+_CHOSEN = 1.5  # digits that choosing a limit of some array costs
 _VALUES = 12  # labels of so many values are looked at one by one
 
 
@@ -59,10 +60,12 @@ def region(e: Evidence) -> tuple[str, float] | None:
 
     Examples of its words: ``"x < 0"``, ``"|x| > 0.5"``, ``"y = 1"``.
     """
-    among = int(e.nonzero.sum())
-    for text, mask in (*_labels(e), *sides(e), *_limits(e)):
-        if np.array_equal((mask & e.nonzero)[e.known], (e.wrong & e.nonzero)[e.known]):
-            return text, chance(int((e.wrong & e.nonzero).sum()), among)
+    wrong = e.wrong & e.nonzero
+    worth = chance(int(wrong.sum()), int(e.nonzero.sum()))
+    for kind, odds in ((_labels, 0.0), (sides, 0.0), (_limits, _CHOSEN)):
+        for text, mask in kind(e):
+            if np.array_equal((mask & e.nonzero)[e.known], wrong[e.known]):
+                return text, worth - odds
     return None
 
 

@@ -17,24 +17,21 @@ _TIE = "a tie: "  # how the joint judgement of ties begins its reason
 
 
 def ties(e: Evidence) -> Iterator[Guess]:
-    """Suspect ties: the wrong entries have the same value as others."""
+    """Suspect ties: the wrong entries are legal one by one and not together, or have the same value as others."""
+    text = (
+        "it is wrong only where entries are tied: of tied ones one gets the gradient, or they share it; not each all of"
+        " it, nor none any"
+    )
+    if e.reasons and all(reason.startswith(_TIE) for reason in e.reasons):
+        yield Guess("ties", text, e.analytic, proof=10.0)
+        return
     values = e.values[e.name]
     if values.shape != e.shape:
         return
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     tied = counts[inverse].reshape(e.shape) > 1
-    told = sum(reason.startswith(_TIE) for reason in e.reasons)
-    if not np.all(tied[e.wrong]):
-        return
-    proof = chance(int(e.wrong.sum()), int(e.known.sum())) + 10.0 * bool(told)
-    right_ties = tied & e.known & ~e.wrong & e.nonzero
-    if not told and right_ties.any():
-        return
-    text = (
-        f"it is wrong only where entries of {e.name} are equal: of tied ones one gets the gradient, or they share it;"
-        " not each all of it, nor none any"
-    )
-    yield Guess("ties", text, e.analytic, proof=proof)
+    if np.array_equal(e.wrong, tied & e.known & e.nonzero):
+        yield Guess("ties", text, e.analytic, proof=chance(int(e.wrong.sum()), int(e.known.sum())))
 
 
 def repeated(e: Evidence) -> Iterator[Guess]:
