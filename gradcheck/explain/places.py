@@ -15,7 +15,7 @@ _CHOSEN = 1.5  # digits that choosing a limit of some array costs
 _VALUES = 12  # labels of so many values are looked at one by one
 
 
-def subject(e: Evidence, *, plural: bool = False) -> str:
+def subject(e: Evidence) -> str:
     """Say which entries are wrong, as the subject of a sentence: ``"every entry"``, ``"W[2, :]"``.
 
     Entries that are zero in both gradients do not count: most bugs leave no trace there.
@@ -25,7 +25,7 @@ def subject(e: Evidence, *, plural: bool = False) -> str:
         return "the gradient"
     if e.typical:
         if bool(np.all(wrong[visible])):
-            return "all entries" if plural else "every entry"
+            return "every entry"
         place = slice_of(e) or _region_phrase(e)
         if place:
             return place
@@ -33,8 +33,8 @@ def subject(e: Evidence, *, plural: bool = False) -> str:
     if len(where) == 1:
         return f"{e.name}[{', '.join(map(str, where[0]))}]"
     if e.known.all():
-        return f"{'the' if plural else 'each of the'} {len(where)} wrong entries"
-    return "the wrong entries looked at" if plural else "each wrong entry looked at"
+        return f"each of the {len(where)} wrong entries"
+    return "each wrong entry looked at"
 
 
 def slice_of(e: Evidence) -> str:

@@ -168,3 +168,24 @@ def test_the_global_generator_is_as_it_was():
     before = np.random.get_state()[1].copy()  # noqa: NPY002  # as above
     check_layer(Chain(Noisy(wrong=True), Scale(3, 1)), X)
     assert np.array_equal(np.random.get_state()[1], before)  # noqa: NPY002  # as above
+
+
+def test_a_stage_that_raises_by_itself_costs_the_report_nothing():
+    class Strict(Tanh):
+        """Wants what only the stage before it gives."""
+
+        def forward(self, z):
+            if not np.any(z == 0.0):
+                raise RuntimeError("not centred")
+            return super().forward(z)
+
+    class Centre(Tanh):
+        def forward(self, z):
+            self.z = self.a = np.where(np.arange(z.shape[1]) == 0, 0.0, z)
+            return self.a
+
+        def backward(self, g):
+            return g * (np.arange(g.shape[1]) != 0)
+
+    report = check_layer(Chain(Centre(), Strict(wrong=True)), X)
+    assert report.verdict is Verdict.MISMATCH
