@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from gradcheck.adapters.inputs import Wrt, label_of
 from gradcheck.errors import ArgumentError
 from gradcheck.layer import Layer
-from gradcheck.options import Method, Mode, Options, require_one_worker
+from gradcheck.options import Method, Mode, Options
 from gradcheck.report import Report
 from gradcheck.run import run
 
@@ -67,8 +67,9 @@ def check_vjp(
         Of the random cotangents and directions. Same seed, same report.
     budget : int, optional
         Forward evaluations at most, of all that is checked; what is left out is noted.
-    workers : int, or an object with ``map`` or ``submit``
-        One check runs in one thread; None or 1. (`check_module` spreads checks over workers.)
+    workers : int, or an object with ``submit`` or ``map``, optional
+        Who evaluates f, for every entry's first look: so many threads or processes; a `concurrent.futures.Executor`,
+        that of mpi4py.futures too; or a ``dask.distributed.Client``. The report is the same, bit for bit (see Notes).
     allow_kinks : bool
         Accept a legal subgradient at a kink; else such an entry makes the check INCONCLUSIVE.
     contract : bool
@@ -112,6 +113,14 @@ def check_vjp(
     under a fixed mask. The backward goes on from where the forward left off: a mask that it draws anew is another one,
     and a MISMATCH. A loss gradient that takes no cotangent starts where the loss does.
 
+    Workers are sent f and its inputs once, then which entries to move, and send back difference quotients. What agrees
+    at its first look is settled by that; everything else is evaluated in the calling process, and so is what a worker
+    loses. Of a number of workers, threads are taken where two of them evaluate f faster than one does (NumPy lets them,
+    in large operations), processes where they do not and can be sent f, which must be importable there. Where f draws
+    random numbers, or `reset` is given, threads are not used. Nothing is started for half a second of evaluations, nor
+    where `budget` is given, where the method is ``"complex-step"``, or for projections. A note says
+    what workers could not do.
+
     Examples
     --------
     >>> import numpy as np
@@ -128,8 +137,7 @@ def check_vjp(
     from gradcheck.adapters.randomness import Randomness  # as above
     from gradcheck.transposes import with_transposes  # as above
 
-    options = Options(mode, rtol, seed, budget, allow_kinks, contract, method)
-    require_one_worker(workers)
+    options = Options(mode, rtol, seed, budget, allow_kinks, contract, method, workers)
     randomness = Randomness(f, vjp, jvp, reset=reset)
 
     def work() -> Report:
@@ -196,8 +204,7 @@ def check_jvp(
     from gradcheck.adapters.randomness import Randomness  # as above
     from gradcheck.transposes import with_transposes  # as above
 
-    options = Options(mode, rtol, seed, budget, allow_kinks, contract, method)
-    require_one_worker(workers)
+    options = Options(mode, rtol, seed, budget, allow_kinks, contract, method, workers)
     randomness = Randomness(f, jvp, vjp, reset=reset)
 
     def work() -> Report:
@@ -288,8 +295,7 @@ def check_grad(
     from gradcheck.adapters.randomness import Randomness  # as above
     from gradcheck.second_order import run_second_order  # as above
 
-    options = Options(mode, rtol, seed, budget, allow_kinks, contract, method)
-    require_one_worker(workers)
+    options = Options(mode, rtol, seed, budget, allow_kinks, contract, method, workers)
     if isinstance(order, bool) or order not in (1, 2):
         raise ArgumentError(f"order was {order!r}; expected 1 (the gradient) or 2 (around the point, and hvp, as well)")
     if hvp is not None and order == 1:
@@ -400,8 +406,7 @@ def check_layer(
     from gradcheck.composed import run_composed  # as above
     from gradcheck.stages import with_stages  # as above
 
-    options = Options(mode, rtol, seed, budget, allow_kinks, contract, method)
-    require_one_worker(workers)
+    options = Options(mode, rtol, seed, budget, allow_kinks, contract, method, workers)
     randomness = Randomness(layer, loss, reset=reset, layer=layer)
 
     def check_stage(stage: Any, given: Sequence[Any], left: int | None) -> Report:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from heapq import heappush, heappushpop
+from itertools import repeat
+from typing import Any
 
 import numpy as np
 
@@ -13,11 +16,12 @@ from gradcheck.difference import CONFIDENCE, Differences, Level
 from gradcheck.evaluate import BudgetSpent
 from gradcheck.judge import OTHERS_KEPT, SECOND, SUSPICIOUS, Doubt, Judge, Tally
 from gradcheck.layer import Array
+from gradcheck.looks import Plan
 from gradcheck.point import Entry, Point
 from gradcheck.probe import default_step, power_of_two, signed
 from gradcheck.report import Comparison, Verdict
 from gradcheck.shared import Look, Movable, SharedRay, in_turns
-from gradcheck.structure import FEWEST, Mask, detect
+from gradcheck.structure import FEWEST, Indices, Mask, Structure, detect
 from gradcheck.tolerance import MEANINGFUL
 
 _ENOUGH = 32  # entries of one verdict that are measured alone as well; wrong ones that are looked into one by one
@@ -72,29 +76,41 @@ def full(judge: Judge, name: str, *, shuffled: bool = False) -> Tally:
         pass
     if tally is None:
         entries: list[Entry] = [(name, index) for index in np.ndindex(point.gradient[name].shape)]
-        tally = judge.entries([entries[i] for i in point.rng.permutation(size)] if shuffled else entries)
+        seen = judge.looks.entries(entries) if judge.looks and not shuffled else ()
+        tally = judge.entries([entries[i] for i in point.rng.permutation(size)] if shuffled else entries, seen)
     tally.forward_calls = point.evaluator.forward_calls - before
     return tally
 
 
-Rays = Callable[[], Iterable[SharedRay]]
+@dataclass(frozen=True, eq=False)
+class _Groups:
+    """The rays of a primal's groups, as often as they are gone through."""
+
+    movable: Movable
+    structure: Structure
+    order: Indices | None
+    drawn: Mapping[str, Any]
+
+    def __iter__(self) -> Iterator[SharedRay]:
+        return (SharedRay(self.movable, group) for group in self.structure.groups(self.order))
 
 
-def _rays(point: Point, name: str, *, shuffled: bool) -> Rays | None:
-    """Return what gives the rays of a primal's groups; None where its entries share no evaluations."""
+def _rays(point: Point, name: str, *, shuffled: bool) -> Iterable[SharedRay] | None:
+    """Return the rays of a primal's groups; None where its entries share no evaluations."""
     if point.gradient[name].size < FEWEST or point.base.size < 2:
         return None
     point.measure()
+    drawn = point.rng.bit_generator.state
     movable = Movable(point, name)
     if movable.is_even and not movable.is_blind(_step(point, name)):
         one_by_one = in_turns(movable, _step(point, name))
         if one_by_one is not None:
-            return lambda: [one_by_one]
+            return [one_by_one]
     structure = detect(point.evaluator, name, point.base, point.rng)
     if structure is None:
         return None
     order = point.rng.permutation(len(structure)) if shuffled else None
-    return lambda: (SharedRay(movable, group) for group in structure.groups(order))
+    return _Groups(movable, structure, order, drawn)
 
 
 def _step(point: Point, name: str) -> float:
@@ -115,17 +131,19 @@ class _Sharing:
         self._doubts: list[Doubt] = []
         self._alone: Counter[Verdict] = Counter()
 
-    def tally(self, rays: Rays) -> Tally:
+    def tally(self, rays: Iterable[SharedRay]) -> Tally:
         """Judge them all."""
         tally = self._tally
-        affine: bool | None = None
+        affine = False
+        ahead: Iterator[Look | None] = repeat(None)
         try:
-            for number, shared in enumerate(rays()):
+            for number, shared in enumerate(rays):
                 if number == 1:  # with one group, one side would save nothing
                     affine = _is_affine(self._point, self._name, self._step)
-                self._group(shared, affine=bool(affine))
+                    ahead = self._ahead(rays, both=not affine)
+                self._group(shared, next(ahead), affine=affine)
             if self._name in self._judge.misled:
-                for shared in rays():
+                for shared in rays:
                     self._look_again(shared)
         except BudgetSpent:
             tally.left_out = self._gradient.size - tally.judged - len(self._doubts)
@@ -134,9 +152,25 @@ class _Sharing:
         tally.comparisons += [*agreed, *(c for *_, c in self._worst)]
         return tally
 
-    def _group(self, shared: SharedRay, *, affine: bool) -> None:
-        """Judge a group's entries by a first look at all of them; look into those that it does not settle."""
+    def _ahead(self, rays: Iterable[SharedRay], *, both: bool) -> Iterator[Look | None]:
+        """Return what workers see of each group but the first."""
+        if self._judge.looks is None or not isinstance(rays, _Groups) or rays.order is not None:
+            return repeat(None)
+        plan = Plan(self._name, rays.structure, rays.drawn)
+        return self._judge.looks.groups(plan, range(1, len(rays.structure)), self._step, both=both)
+
+    def _group(self, shared: SharedRay, seen: Look | None, *, affine: bool) -> None:
+        """Judge a group's entries by a first look at all of them; look into those that it does not settle.
+
+        A worker's look is taken where it settles all of them.
+        """
         analytic = self._gradient[shared.group.entries]
+        if seen is not None:
+            found = _Compared(self._judge, shared, seen, analytic)
+            if found.good.all():
+                self._point.evaluator.forward_calls += 1 if affine else 2
+                self._agree(found)
+                return
         if affine:
             found = _Compared(self._judge, shared, shared.glance(self._step), analytic)
             if found.good.all():

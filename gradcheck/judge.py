@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from itertools import chain, repeat
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +21,9 @@ from gradcheck.probe import default_step, signed
 from gradcheck.report import Comparison, Verdict
 from gradcheck.settle import Settled, settle, settle_along, tells
 from gradcheck.tolerance import agree, allowed, meaningful
+
+if TYPE_CHECKING:
+    from gradcheck.looks import Looks
 
 OTHERS_KEPT = 10
 """So many comparisons of entries that are not wrong are kept, the worst."""
@@ -59,6 +65,32 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
+class Sight:
+    """A first look at one entry.
+
+    Attributes
+    ----------
+    level : Level
+        Both sides, at its first step.
+    unmoved : bool
+        Whether no output changed.
+    hidden : float
+        What the outputs that did not change could hide below their noise.
+    """
+
+    level: Level
+    unmoved: bool
+    hidden: float
+
+    @classmethod
+    def of(cls, differences: Differences, step: float) -> Sight:
+        """Take it."""
+        level = differences.level(step)
+        hidden = differences.hidden_at(level.step) if math.isfinite(level.central) else math.inf
+        return cls(level, differences.unmoved, hidden)
+
+
+@dataclass(frozen=True, slots=True)
 class Doubt:
     """An entry whose difference drowns in the noise of the first step: agreed within `bar`."""
 
@@ -80,35 +112,47 @@ class Judge:
         Whether a legal subgradient is ok.
     complex_step : ComplexStep, optional
         Asked first, where a central difference confirms it.
+    looks : Looks, optional
+        Workers' first looks.
 
     Attributes
     ----------
+    looks : Looks or None
+        As given.
     on_kinks : set of Entry
         Entries found on a kink, at the point as far as can be told.
     misled : set of str
         Primals of which some entry's first step was seen to be too long: others may agree with it by accident.
     """
 
-    def __init__(self, point: Point, rtol: float, allow_kinks: bool, complex_step: ComplexStep | None = None) -> None:
+    def __init__(
+        self,
+        point: Point,
+        rtol: float,
+        allow_kinks: bool,
+        complex_step: ComplexStep | None = None,
+        looks: Looks | None = None,
+    ) -> None:
         self.point = point
         self.rtol = rtol
         self.allow_kinks = allow_kinks
         self.complex_step = complex_step
+        self.looks = looks
         self._accuser = Accuser(point, rtol)
         self.on_kinks = self._accuser.on_kinks
         self.misled: set[str] = set()
         self._at_once: list[Entry] = []
 
-    def entries(self, entries: list[Entry]) -> Tally:
-        """Judge some entries."""
+    def entries(self, entries: list[Entry], seen: Iterable[Sight | None] = ()) -> Tally:
+        """Judge some entries, of which workers may have seen some."""
         tally = Tally()
         evaluator = self.point.evaluator
         before = evaluator.forward_calls
         doubts: list[Doubt] = []
         try:
             self.point.measure()
-            for entry in entries:
-                outcome = self.entry(entry)
+            for entry, sight in zip(entries, chain(seen, repeat(None)), strict=False):
+                outcome = self.entry(entry, sight)
                 if isinstance(outcome, Doubt):
                     doubts.append(outcome)
                 else:
@@ -123,23 +167,26 @@ class Judge:
 
     # ------------------------------------------------------------------ one entry
 
-    def entry(self, entry: Entry) -> Comparison | Doubt:
+    def entry(self, entry: Entry, seen: Sight | None = None) -> Comparison | Doubt:
         """Judge one entry; a doubt is left to `together`.
 
         One central difference is enough where it agrees: two independent computations do not agree to six digits by
-        accident.
+        accident. A worker's is taken where it is enough; a disagreement is looked at here.
         """
         analytic = self.point.analytic(entry)
         differences = self.point.along_entry(entry)
-        level = differences.level(default_step(self.point.eps(entry[0]), differences.ray.scale))
+        if seen is None or not self._is_enough(entry, seen):
+            seen = Sight.of(differences, default_step(self.point.eps(entry[0]), differences.ray.scale))
+        else:
+            self.point.evaluator.forward_calls += 2
+        level, hidden = seen.level, seen.hidden
         if not (math.isfinite(level.central) and math.isfinite(analytic)):
             return self._settle(entry, differences, level)
         exact = self.complex_step.confirmed(entry, level, differences.level) if self.complex_step else None
         if exact is not None:
             return self._exactly(entry, Estimate.smooth(*exact, level.step))
-        hidden = differences.hidden_at(level.step)
         scale = self.point.scale[entry[0]]
-        if differences.unmoved and analytic == 0:
+        if seen.unmoved and analytic == 0:
             return Doubt(entry, level, hidden)
         if agree(analytic, level.central, 0.0, self.rtol):
             if entry[0] in self.misled and self._by_accident(level, differences.level(level.step / SECOND)):
@@ -154,6 +201,20 @@ class Judge:
         if agree(analytic, level.central, level.noise, self.rtol):
             return Doubt(entry, level, level.noise + hidden)
         return self._settle(entry, differences, level)
+
+    def _is_enough(self, entry: Entry, seen: Sight) -> bool:
+        """Tell whether an entry can be judged by a first look without evaluating anything."""
+        analytic, level, scale = self.point.analytic(entry), seen.level, self.point.scale[entry[0]]
+        finite = math.isfinite(level.central) and math.isfinite(level.jump)
+        if self.complex_step or not finite or entry[0] in self.misled:
+            return False
+        if seen.unmoved and analytic == 0:
+            return True
+        if not agree(analytic, level.central, 0.0, self.rtol):
+            return agree(analytic, level.central, level.noise, self.rtol)
+        if not meaningful(analytic, analytic, level.noise, scale, self.rtol):
+            return True
+        return meaningful(analytic, analytic, seen.hidden, scale, self.rtol) and _is_smooth(level)
 
     def _exactly(self, entry: Entry, estimate: Estimate) -> Comparison:
         """Compare with a complex step, which neither noise nor large outputs can hide an error from."""
@@ -322,12 +383,17 @@ class Judge:
         return replace(result, verdict=Verdict.INCONCLUSIVE, reason=f"on a kink ({reason}), and allow_kinks=False")
 
 
+def _is_smooth(level: Level) -> bool:
+    """Tell whether the one-sided slopes are near each other."""
+    jump = abs(level.jump)
+    return jump <= SUSPICIOUS * max(abs(level.forward), abs(level.backward)) or jump <= 2 * level.jump_noise
+
+
 def _looks_smooth(differences: Differences, level: Level) -> bool:
     """Tell whether the one-sided slopes are near each other, or come nearer at a smaller step."""
     if not (math.isfinite(level.forward) and math.isfinite(level.backward)):
         return False
-    jump = abs(level.jump)
-    if jump <= SUSPICIOUS * max(abs(level.forward), abs(level.backward)) or jump <= 2 * level.jump_noise:
+    if _is_smooth(level):
         return True
     finer = differences.level(level.step / 4)
     return not kink.persists(level, finer) and math.isfinite(finer.central)

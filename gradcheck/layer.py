@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -64,6 +65,11 @@ class Layer:
         again does; an object that caches them does not).
     fresh : callable or None
         Makes the same layer anew, with no state from earlier calls; None where there is none to begin with.
+    remake : callable or None
+        Makes the same layer anew from what the user gave, in another process too if that can be pickled.
+    shares_state : bool
+        Layers that `remake` makes in one process share state that a forward changes (a generator, what a function
+        keeps for its backward): they must not be called from several threads at once.
     notes : tuple of str
         What the adapter has to tell the reader.
     reproduce : str
@@ -84,6 +90,8 @@ class Layer:
     cotangent: bool = True
     reentrant: bool = True
     fresh: Callable[[], Layer] | None = None
+    remake: Callable[[], Layer] | None = None
+    shares_state: bool = False
     notes: tuple[str, ...] = ()
     reproduce: str = ""
     trial_calls: tuple[int, int] = (0, 0)
@@ -93,6 +101,14 @@ class Layer:
     def __call__(self, primals: Named) -> tuple[Named, Derivative]:
         """Run the forward; see the class."""
         return self.call(primals)
+
+    def moved_to(self, primals: Named) -> Callable[[], Layer] | None:
+        """Return the `remake` of the same layer at another point."""
+        return partial(_moved, self.remake, primals) if self.remake else None
+
+
+def _moved(remake: Callable[[], Layer], primals: Named) -> Layer:
+    return replace(remake(), primals=primals)
 
 
 @dataclass(frozen=True, eq=False)

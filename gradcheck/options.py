@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
 from gradcheck.errors import ArgumentError
+from gradcheck.workers import require_workers
 
 Mode = Literal["auto", "full", "fast"]
 Method = Literal["central", "complex-step"]
@@ -24,6 +25,7 @@ class Options:
     allow_kinks: bool = True
     contract: bool = True
     method: Method = "central"
+    workers: Any = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         """Reject what cannot be meant."""
@@ -38,6 +40,7 @@ class Options:
         whole = isinstance(self.budget, (int, np.integer)) and not isinstance(self.budget, bool)
         if self.budget is not None and not (whole and self.budget >= 1):
             raise ArgumentError(f"budget was {self.budget!r}; expected a number of forward evaluations, 1 or more")
+        require_workers(self.workers)
 
     def written(self) -> str:
         """Return the options that matter for running the check again, as they would be typed."""
@@ -50,18 +53,3 @@ class Options:
             parts.append(f"method={self.method!r}")
         parts += [f"{name}=False" for name in ("allow_kinks", "contract") if not getattr(self, name)]
         return ", ".join(parts)
-
-
-def require_one_worker(workers: Any) -> None:
-    """Refuse `workers` where a single check runs.
-
-    Raises
-    ------
-    ArgumentError
-        If it is anything but None or 1.
-    """
-    if workers not in (None, 1):
-        raise ArgumentError(
-            f"workers was {workers!r}; a single check runs in one thread: leave it out here, and give it to"
-            " check_module, which spreads checks over workers"
-        )

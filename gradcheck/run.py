@@ -17,6 +17,7 @@ from gradcheck.full import full
 from gradcheck.joint import judge_jointly
 from gradcheck.judge import Judge, Tally
 from gradcheck.layer import Array, BrokenContract, Layer, Named
+from gradcheck.looks import Looks
 from gradcheck.options import Options
 from gradcheck.parts import (
     as_double,
@@ -388,15 +389,17 @@ def _tallies(
         rng,
     )
     complex_step = ComplexStep(point) if options.method == "complex-step" else None
-    judge = Judge(point, rtol, options.allow_kinks, complex_step)
     shuffled = options.budget is not None
-    tallies = {
-        name: fast(judge, name) if mode == "fast" else full(judge, name, shuffled=shuffled) for name in layer.wrt
-    }
-    if mode == "fast" and judge.on_kinks:
-        for name, tally in tallies.items():  # what shares a kink with an entry found there is legal or not with it
-            if layer.primals[name].size <= SMALL and any(c.index is None for c in tally.comparisons):
-                tallies[name] = full(judge, name)
+    with Looks(layer, point, None if shuffled or complex_step else options.workers) as looks:
+        judge = Judge(point, rtol, options.allow_kinks, complex_step, looks)
+        tallies = {
+            name: fast(judge, name) if mode == "fast" else full(judge, name, shuffled=shuffled) for name in layer.wrt
+        }
+        if mode == "fast" and judge.on_kinks:
+            for name, tally in tallies.items():  # what shares a kink with an entry found there is legal or not with it
+                if layer.primals[name].size <= SMALL and any(c.index is None for c in tally.comparisons):
+                    tallies[name] = full(judge, name)
+    notes += looks.notes
     if complex_step:
         notes.append(complex_step.note())
     return _jointly(judge, tallies, notes)

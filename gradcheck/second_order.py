@@ -120,7 +120,8 @@ def _beside(
     name = f"{gradient.name}, a step {side}"
     try:
         with np.errstate(all="ignore"):
-            report = _run(replace(gradient, call=loss, primals=moved), options, at_point, spent)
+            beside = replace(gradient, call=loss, primals=moved, remake=gradient.moved_to(moved))
+            report = _run(beside, options, at_point, spent)
     except ArgumentError as error:  # what the loss returns there cannot be differentiated
         outside = str(error)
     except Exception as error:

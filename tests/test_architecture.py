@@ -17,6 +17,7 @@ import gradcheck
 ROOT = Path(gradcheck.__file__).resolve().parent.parent
 ORDER = [
     "errors",
+    "workers",
     "options",
     "report",
     "layer",
@@ -41,6 +42,7 @@ ORDER = [
     "accuse",
     "judge",
     "shared",
+    "looks",
     "full",
     "project",
     "summarise",

@@ -179,13 +179,21 @@ def adapt_function(  # the check's own keywords, handed through
     randomness = randomness or Randomness(f, derivative)
     forward = randomness.wrap(f)
     arguments = ", ".join((label_of(f) or "f", label_of(derivative) or mode, *primals, *randomness.written))
-    facts: dict[str, Any] = {"name": label, "primals": primals, "reproduce": f"gradcheck.check_{mode}({arguments})"}
+    facts: dict[str, Any] = {
+        "name": label,
+        "primals": primals,
+        "reproduce": f"gradcheck.check_{mode}({arguments})",
+        "remake": randomness.recipe(adapt_function, f, derivative, inputs, mode=mode, names=names, wrt=wrt),
+        "shares_state": randomness.is_state,
+    }
     if mode == "jvp":
         return Layer(call=_jvp_call(forward, derivative, chosen), wrt=chosen, mode="jvp", **facts)
     order = argument_order(f, derivative, len(primals))
     if order == "none":
         return _without_cotangent(forward, derivative, chosen, wrt, facts, randomness)
-    return Layer(call=_vjp_call(forward, derivative, order, chosen), wrt=chosen, reentrant=order != "only", **facts)
+    keeps = order == "only"
+    facts["shares_state"] |= keeps
+    return Layer(call=_vjp_call(forward, derivative, order, chosen), wrt=chosen, reentrant=not keeps, **facts)
 
 
 def _vjp_call(f: Callable[..., Any], vjp: Callable[..., Any], order: Order, wrt: Sequence[str]) -> Any:

@@ -156,6 +156,8 @@ def adapt_mapping(
         wrt=point.chosen,
         cotangent=False,
         reproduce=f"gradcheck.check_grad({arguments})",
+        remake=randomness.recipe(adapt_mapping, loss, grad, params, names=names, wrt=wrt),
+        shares_state=randomness.is_state,
     )
 
 
@@ -218,7 +220,14 @@ def adapt_hvp(
 
         return outputs, pullback
 
-    return Layer(name=label, call=call, primals=point.primals, wrt=point.chosen)
+    return Layer(
+        name=label,
+        call=call,
+        primals=point.primals,
+        wrt=point.chosen,
+        remake=randomness.recipe(adapt_hvp, loss, grad, hvp, params, names=names, wrt=wrt),
+        shares_state=randomness.is_state,
+    )
 
 
 def as_pushforward(layer: Layer) -> Layer:

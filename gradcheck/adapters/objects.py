@@ -108,6 +108,9 @@ def adapt_object(  # the check's own keywords, handed through
     chosen = choose_wrt(everything, claimed if wrt is None and claimed else wrt)
     kind = type(layer).__name__
 
+    keywords = {"names": names, "wrt": wrt, "loss": loss, "targets": targets, "accumulates": accumulates}
+    remake = randomness.recipe(adapt_object, layer, inputs, **keywords)
+
     def build() -> Layer:
         bound = _Bound(copy_object(pristine), found, labels, primals, accumulates=accumulates)
         return Layer(
@@ -118,6 +121,8 @@ def adapt_object(  # the check's own keywords, handed through
             cotangent=found.calling.cotangent,
             reentrant=False,
             fresh=build,
+            remake=remake,
+            shares_state=randomness.is_state,
             notes=found.notes,
             trial_calls=found.trial_calls,
             reproduce=f"gradcheck.check_layer({', '.join((f'{kind}(...)', *primals, *randomness.written))})",

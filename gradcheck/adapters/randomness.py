@@ -7,14 +7,17 @@ import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import wraps
-from typing import Any
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any
 
 from gradcheck.adapters.generators import Source, find_sources, references
 from gradcheck.adapters.graph import resolve, walk
 from gradcheck.adapters.inputs import label_of, positional_parameters
 from gradcheck.errors import ArgumentError
 from gradcheck.report import Verdict
+
+if TYPE_CHECKING:
+    from gradcheck.layer import Layer
 
 _WATCHED = 8  # calls of one object in which draws are looked for; later ones cost no more than putting back
 _ONE_AT_A_TIME = threading.RLock()  # checks in several threads may draw from one generator: each has it for itself
@@ -89,6 +92,7 @@ class Randomness:
         self.drawn: dict[str, None] = {}
         self.redrawn: dict[str, None] = {}
         self.written = () if reset is None else (f"reset={label_of(reset) or 'reset'}",)
+        self._given = (roots, reset, layer)
         self._reset = _validated(reset, layer) if reset is not None else None
         self._roots = roots if layer is None else tuple(root for root in roots if root is not layer)
         self._kept = {source.key: _Kept(source, source.read()) for source in find_sources(*roots)}
@@ -114,6 +118,21 @@ class Randomness:
             finally:
                 _ONE_AT_A_TIME.release()
 
+    @property
+    def is_state(self) -> bool:
+        """True where a forward may change state that is put back before the next."""
+        return bool(self._kept) or self._reset is not None
+
+    def recipe(self, adapt: Callable[..., Layer], *given: Any, **keywords: Any) -> Callable[[], Layer]:
+        """Return what makes a layer anew, in another process too, with the random state of this check.
+
+        Parameters
+        ----------
+        adapt : callable
+            ``adapt(*given, randomness=randomness, **keywords)`` makes it.
+        """
+        return partial(_anew, adapt, given, keywords, self._given, [kept.state for kept in self._kept.values()])
+
     def wrap(self, function: Callable[..., Any], *, marks: bool = True) -> Callable[..., Any]:
         """Return a function that starts from the same random state at each call.
 
@@ -124,7 +143,7 @@ class Randomness:
         marks : bool
             Whether what it draws from is put back from now on: so for a forward.
         """
-        if not self._kept and self._reset is None:
+        if not self.is_state:
             return function
 
         @wraps(function)
@@ -210,6 +229,15 @@ class Randomness:
                 " what the forward drew, and use that"
             )
         return tuple(notes)
+
+
+def _anew(adapt: Callable[..., Layer], given: Any, keywords: Any, roots: Any, states: list[Any]) -> Layer:
+    what, reset, layer = roots
+    randomness = Randomness(*what, reset=reset, layer=layer)
+    for kept, state in zip(randomness._kept.values(), states, strict=True):
+        kept.state = state
+        kept.put_back()
+    return adapt(*given, **keywords, randomness=randomness)
 
 
 def _listed(names: Any) -> str:

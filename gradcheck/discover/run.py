@@ -6,8 +6,6 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -17,6 +15,7 @@ from gradcheck.discover.search import find_cases, name_of_target
 from gradcheck.errors import ArgumentError
 from gradcheck.report import Report, Verdict
 from gradcheck.report.merge import merge
+from gradcheck.workers import Crew, require_workers
 
 
 def check_module(
@@ -37,8 +36,9 @@ def check_module(
         set ``__gradcheck_skip__ = True``.
     pattern : str, optional
         Only checks whose name contains it, or matches it as a shell pattern (``"*relu*"``).
-    workers : int, or an object with ``map`` or ``submit``, optional
-        Checks run in so many threads, or are given to the executor. The reports do not depend on it.
+    workers : int, or an object with ``submit`` or ``map``, optional
+        Checks run in so many threads, or are given to the executor or cluster (as in `check_vjp`). A check that cannot
+        be sent, or is lost, runs in the calling process. The reports do not depend on it.
     on_report : callable, optional
         Called with every report as soon as it is there, in order.
     **options
@@ -105,7 +105,7 @@ def iter_reports(target: Any, *, pattern: str | None = None, workers: Any = None
     TargetError, ArgumentError
         As in `check_module`.
     """
-    _check_workers(workers)
+    require_workers(workers)
     _check_options(options)
     cases = find_cases(target, pattern=pattern, seed=int(options.get("seed", 0)))
     return _spread(partial(run_case, options=options, target=command_target(target)), cases, workers)
@@ -152,16 +152,6 @@ def run_case(case: Case, options: dict[str, Any], target: str = "") -> Report:
         )
 
 
-def _check_workers(workers: Any) -> None:
-    usable = workers is None or callable(getattr(workers, "submit", None)) or callable(getattr(workers, "map", None))
-    if isinstance(workers, int) and not isinstance(workers, bool):
-        usable = workers > 0
-    if not usable:
-        raise ArgumentError(
-            f"workers was {workers!r}; expected a number of threads (1 or more), or an executor with submit or map"
-        )
-
-
 def _check_options(options: dict[str, Any]) -> None:
     known = ("mode", "rtol", "seed", "budget", "allow_kinks", "contract")
     for name in options:
@@ -176,16 +166,6 @@ def _spread(run: Callable[[Case], Report], cases: Sequence[Case], workers: Any) 
     if workers is None or workers == 1:
         yield from map(run, cases)
         return
-    with ExitStack() as stack:
-        if isinstance(workers, int):
-            workers = stack.enter_context(ThreadPoolExecutor(workers))
-        if callable(getattr(workers, "submit", None)):
-            futures = [workers.submit(run, case) for case in cases]
-            try:
-                for future in futures:
-                    yield future.result()
-            finally:
-                for future in futures:
-                    future.cancel()
-        else:
-            yield from workers.map(run, cases)
+    with Crew.of(workers) as crew:
+        for case, report in zip(cases, crew.map(run, cases), strict=True):
+            yield run(case) if report is None else report
