@@ -384,12 +384,12 @@ def test_softmax_has_no_temporaries_with_out(axis):
 # ---------------------------------------------------------------------- gradients
 
 
-def wrong(function, part):
-    """Plant a fault: the same result, one part of it off."""
+def wrong(function):
+    """Plant a fault: the same result, its first entry off."""
 
     def planted(out, *operands):
         function(out, *operands)
-        out[part] *= 1.00001
+        out.flat[0] *= 1.00001
 
     return planted
 
@@ -408,7 +408,7 @@ def wrong(function, part):
 )
 def test_a_planted_fault_is_caught_by_the_kernels_own_cases(monkeypatch, module, kernel):
     assert all(case.run(seed=0).ok for case in module.gradcheck_cases())
-    monkeypatch.setattr(module, kernel, wrong(getattr(module, kernel), (0, 0)))
+    monkeypatch.setattr(module, kernel, wrong(getattr(module, kernel)))
     name = kernel.removeprefix("_").replace("cross_entropy", "softmax_cross_entropy")
     verdicts = {case.name: case.run(seed=0).ok for case in module.gradcheck_cases()}
     assert any(not ok for case, ok in verdicts.items() if case.startswith(f"{name},"))
