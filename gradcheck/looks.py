@@ -26,7 +26,7 @@ from gradcheck.shared import Look, Movable, SharedRay
 from gradcheck.structure import Structure
 from gradcheck.workers import Crew, Lent
 
-_LEAST = 8  # probes that are sent together
+_LEAST, _MOST = 8, 512  # probes that are sent together
 _ROUNDS = 4  # so many times are all workers given something: what one round finds out can spare the next
 _WORTH = 0.5  # seconds of evaluations: for less, no threads or processes are started
 _AT_ONCE = 1.5  # times as long as one evaluation do two take in two threads, where threads are of use
@@ -233,7 +233,7 @@ class Looks:
         """Yield what workers find of each probe, round by round: while they work, nothing is evaluated here."""
         crew = self._crew = self._crew or self._hired(len(probes) * evaluations)
         if crew is not None:
-            length = max(_LEAST, math.ceil(len(probes) / (_ROUNDS * crew.size)))
+            length = min(max(_LEAST, math.ceil(len(probes) / (_ROUNDS * crew.size))), _MOST)
             chunks = [probes[start : start + length] for start in range(0, len(probes), length)]
             with ExitStack() as stack:
                 plans = [stack.enter_context(crew.lending(plan))] if plan else []
