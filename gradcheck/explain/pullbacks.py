@@ -17,6 +17,7 @@ from gradcheck.layer import Array, Named
 _ENOUGH = 3  # directions on which a prediction is tested
 _SLICES = 12  # along axes of so few the contributions of single slices are looked at
 _SAME = 1e-9
+_CLOSE = 1e-5  # weights so near a half or a whole number are it
 
 
 def homogeneity(e: Evidence) -> Iterator[Guess]:
@@ -71,7 +72,7 @@ def _weights(e: Evidence) -> Iterator[tuple[str, str, Named]]:
     if len(names) == 2 and given[names[0]].shape == given[names[1]].shape:
         both = dict(zip(names, reversed(given.values()), strict=True))
         yield "exchanged", "the cotangents of the two outputs are exchanged", both
-    if e.output is None or e.cotangent is None or e.output.dtype.kind != "f":
+    if e.output is None or e.cotangent is None:
         return
     (name,), v, y = names, e.cotangent, e.output
     for text, factor in _output_factors(y):
@@ -87,30 +88,28 @@ def _weights(e: Evidence) -> Iterator[tuple[str, str, Named]]:
             text = f"the cotangent is used shifted by one {along}: an index, a padding or a stride is off by one"
             yield "cotangent moved", text, {name: shifted(v, by, axis)}
             yield "cotangent moved", text, {name: np.roll(v, by, axis)}
-        total = v.sum(axis, keepdims=True)
-        yield "cotangent", f"the cotangent is summed {along} before it is used", {name: np.broadcast_to(total, v.shape)}
-        yield (
-            "cotangent",
-            f"the cotangent is averaged {along} before it is used",
-            {name: v.mean(axis, keepdims=True) + 0 * v},
-        )
-        yield "cotangent", f"the mean of the cotangent {along} is taken off it", {name: v - v.mean(axis, keepdims=True)}
+        total, mean = v.sum(axis, keepdims=True), v.mean(axis, keepdims=True)
+        for what, values in (
+            (f"the cotangent is summed {along} before it is used", total),
+            (f"the cotangent is averaged {along} before it is used", mean),
+            (f"the mean of the cotangent {along} is taken off it", v - mean),
+        ):
+            yield "cotangent", what, {name: np.broadcast_to(values, v.shape)}
 
 
 def _output_factors(y: Array) -> Iterator[tuple[str, Array]]:
-    """Yield what a wrong factor of an activation at the end does to the cotangent, as far as the output tells it."""
+    """Yield what a wrong factor of an activation at the end does to the cotangent, as far as the output tells it.
+
+    Without the factor of a ReLU, what is wrong lies where nothing passes: that is seen in the gradient itself.
+    """
     with np.errstate(all="ignore"):
-        activations: tuple[tuple[str, str, Array, Array], ...] = (
+        for name, right, factor, z in (
             ("sigmoid", "a * (1 - a)", y * (1 - y), np.log(y / (1 - y))),
             ("tanh", "(1 - a**2)", 1 - y**2, np.arctanh(y)),
             ("exp", "a", y, np.log(y)),
-            ("ReLU", "(a > 0)", np.where(y > 0, 1.0, 0.0), y),
-        )
-        for name, right, factor, z in activations:
-            if name == "ReLU":
-                continue  # without its factor what is wrong lies where nothing passes: see `mask`
+        ):
+            yield f"the factor {right} of the {name} at the end is missing (a: the output)", 1 / factor
             for wrong, values in (
-                ("1", np.ones(y.shape)),
                 ("z * (1 - z)", z * (1 - z)),
                 ("(1 - z**2)", 1 - z**2),
                 ("a", y),
@@ -122,12 +121,9 @@ def _output_factors(y: Array) -> Iterator[tuple[str, Array]]:
                 ("(1 - tanh(a)**2)", 1 - np.tanh(y) ** 2),
                 (f"({right})**2", factor**2),
             ):
-                if wrong == right:
-                    continue
-                text = f"{wrong} in place of {right} in the {name} at the end (a: the output, z: before the {name})"
-                if wrong == "1":
-                    text = f"the factor {right} of the {name} at the end is missing (a: the output)"
-                yield text, values / factor
+                if wrong != right:
+                    legend = f"(a: the output, z: before the {name})"
+                    yield f"{wrong} in place of {right} in the {name} at the end {legend}", values / factor
 
 
 def slices(e: Evidence) -> Iterator[Guess]:
@@ -151,23 +147,21 @@ def slices(e: Evidence) -> Iterator[Guess]:
         if rank < length:
             continue
         weights = solution / size
-        rounded = np.array([w if abs(w - round(2 * w) / 2) > 1e-5 else round(2 * w) / 2 for w in weights])
-        off = np.flatnonzero(rounded != 1)
-        if not off.size or len(set(rounded[off].tolist())) > 1 or rounded[off[0]] != round(2 * rounded[off[0]]) / 2:
+        halves = np.round(2 * weights) / 2
+        off = np.flatnonzero(halves != 1)
+        number = float(halves[off[0]]) if off.size else 1.0
+        if np.any(np.abs(weights - halves) > _CLOSE) or not off.size or np.any(halves[off] != number):
             continue
-        where = _listed(
-            [f"{e.output_name}[{', '.join(':' if a != axis else str(i) for a in range(e.output.ndim))}]" for i in off]
-        )
-        number = float(rounded[off[0]])
-        text = (
-            f"what comes through {where} is left out"
-            if not number
-            else f"what comes through {where} has {plain(number)} times its weight"
-        )
+        names = [
+            f"{e.output_name}[{', '.join(':' if a != axis else str(i) for a in range(e.output.ndim))}]" for i in off
+        ]
+        text = f"what comes through {_listed(names)} has {plain(number)} times its weight"
+        if not number:
+            text = f"what comes through {_listed(names)} is left out"
         if not number and len(off) == length - 1:
-            (kept,) = np.flatnonzero(rounded == 1)
+            (kept,) = np.flatnonzero(halves == 1)
             text = f"only what comes through slice {kept} along axis {axis} of the output is in it: a sum is missing"
-        yield e.along(*(_overwritten(e, off, axis) or ("part left out", text)), parts @ rounded, odds=3)
+        yield e.along(*(_overwritten(e, off, axis) or ("part left out", text)), parts @ halves, odds=3)
 
 
 def _overwritten(e: Evidence, left_out: Array, axis: int) -> tuple[str, str] | None:
@@ -181,11 +175,7 @@ def _overwritten(e: Evidence, left_out: Array, axis: int) -> tuple[str, str] | N
 
 
 def _listed(names: list[str]) -> str:
-    return (
-        " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-        if len(names) < 4
-        else f"{names[0]} and {len(names) - 1} others"
-    )
+    return " and ".join(names) if len(names) < 3 else f"{names[0]} and {len(names) - 1} others"
 
 
 def not_transposed(e: Evidence) -> Iterator[Guess]:
