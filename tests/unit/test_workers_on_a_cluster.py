@@ -20,7 +20,7 @@ X, W, x = rng.normal(size=(40, 30)), rng.normal(size=(30, 40)), rng.normal(size=
 def client():
     """Two processes of one thread on this machine."""
     cluster = distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0", host="127.0.0.1"
     )
     with cluster, distributed.Client(cluster) as client:
         yield client
