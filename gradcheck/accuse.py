@@ -42,7 +42,8 @@ _TOO_SMALL = "so small that products of two such numbers underflow"
 _STILL = "f stands still here, and the change that the analytic value predicts is below what rounding inside f may hide"
 _RESIDUE = "f stands still here, and what is claimed is another value at each point nearby: what rounding leaves of it"
 _CANCELS = "smaller than the last bit of the slopes farther away: a backward that subtracts such numbers loses it"
-_WAVE = "f changes by most of its size over the shortest steps: a wave that none can follow, or noise"
+_WAVE = "f may be a wave that goes up and down within the steps that noise allows, or noise"
+_WAVE_LENGTH = 0.1  # of the length of a wave: steps so short show its slope
 _MANY_KINKS = "several kinks meet at or near the point, and the slopes seen do not decide; move the point off them"
 _HIDDEN_KINKS = (
     "outside the one-sided slopes of f, but what several kinks at the point may add up to, each of them taking its flat"
@@ -114,7 +115,7 @@ class Accuser:
                 return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_RESIDUE)
         if result.analytic == 0 and self._cancels(entry, abs(result.numerical) + estimate.error_bar):
             return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_CANCELS)
-        if self._may_be_a_wave(entry):
+        if self._may_be_a_wave(entry, result, 0.0 if estimate.kinked else estimate.step):
             return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_WAVE)
         reason = "outside the one-sided slopes of a kink" if estimate.kinked else ""
         wrong = replace(result, verdict=Verdict.MISMATCH, reason=reason)
@@ -234,19 +235,27 @@ class Accuser:
     def _inputs(self) -> list[Array]:
         return [self.point.evaluator.point[name] for name in self.point.gradient]
 
-    def _may_be_a_wave(self, entry: Entry) -> bool:
-        """Tell whether what was measured as noise is nearly all of f, and may be a wave too short for any spacing.
+    def _may_be_a_wave(self, entry: Entry, result: Comparison, step: float) -> bool:
+        """Tell whether f may be a wave that is too short for the step which an entry was compared at.
 
-        A slope that is not too steep to hide in such noise is too steep for a wave of such height to be followed.
+        A wave of the height of what f was seen to change by, with a slope that is off by the error, is as long as the
+        one over the other; and what was measured as noise may be one, if it is nearly all of f.
         """
         differences = self.point.along_entry(entry)
         differences.explore()
         ray = differences.ray
         noise = differences.noise_at(1.0)
-        if noise <= _NEARLY_ALL * max(differences.size, ray.scale * differences.steepest):
+        span = max(differences.size, ray.scale * differences.steepest)
+        if noise > _NEARLY_ALL * span:
+            # a wave may be at zero wherever steps are even
+            span = max(span, float(np.abs(differences.cotangent) @ differences.moves(_ODD * ray.scale)))
+            if noise > _NEARLY_ALL * span:
+                return True
+        longest = _WAVE_LENGTH * span / result.error
+        if step <= longest or differences.unmoved:
             return False
-        # a wave may be at zero wherever steps are even
-        return noise > _NEARLY_ALL * float(np.abs(differences.cotangent) @ differences.moves(_ODD * ray.scale))
+        level = differences.level(max(longest, 8 * ray.spacing))
+        return not abs(level.central - result.numerical) + level.noise <= 0.5 * result.error
 
     def _on_a_kink(self, entry: Entry) -> bool:
         """Tell whether the outputs that an entry reaches are on some kink.

@@ -18,8 +18,8 @@ JUMPS_BELOW = -0.75
 _EVIDENCE = 4  # so many of the finest steps decide of what kind a point is
 _STEADY = 0.2  # how far powers of neighbouring steps may lie apart to be one law, and not scattered noise
 _BISECTIONS = 8
-_ABRUPT = 1e-3  # of the distance to a plateau, what is left of it one level later
-_SETTLED = 0.05  # of the gap between two plateaus
+_ABRUPT = 1e-2  # of the distance to a plateau, what is left of it one level later
+_AT_EDGE = 0.1  # of what f is off at the coarse step: other jumps may lie between, and a kink leaves far less
 _BY_CHANCE = 4.0
 _ANOTHER = 0.5  # of the jump of the finest slopes: one that lies farther from theirs is another
 _INFLATIONS = (1.0, 10.0, 1e2, 1e3, 1e4, 1e5, 1e6)
@@ -104,17 +104,18 @@ def _judge(usable: list[Level]) -> tuple[Estimate, bool]:
     return interval, lawful
 
 
-def rough(levels: list[Level], estimate: Estimate, analytic: float) -> Estimate | None:
+def rough(levels: list[Level], estimate: Estimate, analytic: float, share: float) -> Estimate | None:
     """Return what the coarse levels say where they speak for an analytic value that the fine ones contradict.
 
     Both are smooth then, and neither is to be believed: so does a function behave that rounds inside in steps larger
-    than its own last bit, such as ``x * (1 + erf(x))`` at -8. Near a kink the coarse levels are not smooth.
+    than its own last bit, such as ``x * (1 + erf(x))`` at -8. Near a kink the coarse levels are not smooth. They have
+    to be known to a share of the gap between the two, and come as near to the value.
     """
     gap = abs(analytic - estimate.value)
     for k in range(_EVIDENCE, len(levels)):
         coarse = judge(levels[:k])
-        settled = not coarse.kinked and coarse.error_bar < _SETTLED * gap
-        if settled and coarse.step > estimate.step and abs(coarse.value - analytic) < _SETTLED * gap:
+        settled = not coarse.kinked and coarse.error_bar < share * gap
+        if settled and coarse.step > estimate.step and abs(coarse.value - analytic) < share * gap:
             return coarse
     return None
 
@@ -161,7 +162,7 @@ def nearby_jump(levels: list[Level], estimate: Estimate, gap: float, look: Calla
     usable = [level for level in levels if math.isfinite(level.central)]
     for coarse, fine in pairwise(level for level in usable if level.step >= estimate.step):
         off = abs(coarse.central - estimate.value)
-        if off > gap + 4 * coarse.noise and abs(fine.central - estimate.value) <= fine.noise + _ABRUPT * min(off, gap):
+        if off > gap + 4 * coarse.noise and abs(fine.central - estimate.value) <= fine.noise + min(_ABRUPT * off, gap):
             return _height_at_the_edge(estimate.value, coarse, fine, look)
     return 0.0
 
@@ -177,7 +178,7 @@ def _height_at_the_edge(value: float, coarse: Level, fine: Level, look: Callable
             least = level.step
         else:
             most, at_edge = level.step, off
-    return height if at_edge > 0.5 * height else 0.0
+    return height if at_edge > _AT_EDGE * height else 0.0
 
 
 def beside(levels: list[Level]) -> Estimate | None:

@@ -16,6 +16,7 @@ INSIDE = 4.0
 TREADS = 2.0
 """Heights of a tread: what lies between may be off by so many."""
 _LOOKS = (2.0**-40, 2.0**-9, 0.3, 1.3, 5.1, 70.0)  # in units of the inputs: where f's values are looked at
+_NEAR, _NEARER = 0.05, 0.5  # of a gap: so near a claim is what coarse levels settle on, or at least nearer
 _TREAD = 0.1  # a jump of rounding inside f that moves the quotient by this part of an error may hide the rest of it
 _NEAR_EDGE = 30.0  # times the distance of an edge: slopes over such steps tell which way the treads lead
 _FAR_AWAY = 64.0  # a step, in units of the ray, over which f is asked whether it moves at all
@@ -26,7 +27,7 @@ _STEADY = 0.1  # of an error: so little the quotient may change with the step
 
 
 def rounded_away(
-    analytic: float, differences: Differences, levels: list[Level], estimate: Estimate, inside: float
+    analytic: float, differences: Differences, levels: list[Level], estimate: Estimate, largest: float, last_bit: float
 ) -> str:
     """Say how rounding inside f may hide the slope that an analytic value claims; empty where it cannot.
 
@@ -40,8 +41,11 @@ def rounded_away(
         The ladder, coarse to fine.
     estimate : Estimate
         Without a kink.
-    inside : float
-        How high a jump of f may be that is mere rounding of numbers as large as f gets.
+    largest : float
+        How large f gets farther away: a few last bits of that are mere rounding, and of float32's if what lies beyond
+        speaks for the claim.
+    last_bit : float
+        Of f's dtype.
     """
     gap = abs(analytic - estimate.value)
     if estimate.value == 0 and _between_treads(analytic, differences, levels):
@@ -51,9 +55,10 @@ def rounded_away(
     if height and estimate.value == 0 and kink.beside(levels) is None and min(coarser) <= analytic <= max(coarser):
         return f"f is a staircase here: flat at the point, with a step of height {height:.2g} nearby"
     tread = kink.nearby_jump(levels, estimate, _TREAD * gap, differences.level)
-    if 0 < tread <= inside:
+    if 0 < tread <= INSIDE * last_bit * largest:
         return f"f jumps by {tread:.1g} nearby, which rounding inside it may well do, and is even between"
-    coarse = kink.rough(levels, estimate, analytic)
+    in_single = 0 < tread <= INSIDE * noise.SINGLE * largest
+    coarse = kink.rough(levels, estimate, analytic, _NEARER if in_single else _NEAR)
     if coarse is not None:
         return (
             f"f is rough: its slope is {coarse.value:.6g} over steps of {coarse.step:.1g} and {estimate.value:.6g}"
@@ -121,9 +126,9 @@ def _tread(differences: Differences, least: float, most: float) -> tuple[float, 
         else:
             least = middle
     beyond = most * (1 + _BEYOND_EDGE)
-    if differences.changes(beyond, most * (1 + 4 * _BEYOND_EDGE)):
-        return None
-    return beyond, differences.moves(beyond)
+    heights, farther = differences.moves(beyond), differences.moves(most * (1 + 4 * _BEYOND_EDGE))
+    stands = np.all((heights == farther) | (heights == 0))  # another may come to its own edge meanwhile
+    return (beyond, heights) if stands else None
 
 
 def _between_treads(analytic: float, differences: Differences, levels: list[Level]) -> bool:

@@ -90,8 +90,9 @@ def settle(point: Point, entry: Entry, differences: Differences, level: Level, r
         if agree(analytic, estimate.value, estimate.error_bar, rtol):
             reason = forgotten(analytic, differences, level, estimate)
         else:
-            inside = INSIDE * point.last_bit * steepest * differences.ray.scale
-            reason = rounded_away(analytic, differences, levels, estimate, inside)
+            reason = rounded_away(
+                analytic, differences, levels, estimate, steepest * differences.ray.scale, point.last_bit
+            )
         if reason:
             estimate = replace(estimate, error_bar=math.inf, reason=reason)
     return Settled(estimate, steepest)

@@ -101,3 +101,21 @@ def test_residual_that_is_zero_in_float32_only_is_no_error():
     assert report.verdict not in (Verdict.MISMATCH, Verdict.CONTRACT), str(report)
     doubled = check_vjp(loss, lambda g, x, target: tuple(2 * each for each in vjp(g, x, target)), x, target + 0.5)
     assert doubled.verdict is Verdict.MISMATCH, str(doubled)
+
+
+def test_point_nearby_that_is_outside_the_domain_says_nothing():
+    """The logarithms of distances to a pole, scaled: at points a little to the left of it all rounding is NaN."""
+
+    def f(distance, scale):
+        return scale * np.log(distance - np.float16(0.999))
+
+    def vjp(g, distance, scale):
+        distance = distance - np.float16(0.999)
+        return g * scale / distance, (g * np.log(distance)).sum(dtype=distance.dtype)
+
+    rng = np.random.default_rng(0)
+    for seed in range(9):
+        x = (1 + 2.0**-10 * rng.integers(0, 9, 24)).astype(np.float16)
+        with np.errstate(all="ignore"):
+            report = check_vjp(f, vjp, x, np.float16(rng.normal()), seed=seed)
+        assert report.verdict is not Verdict.MISMATCH, f"seed {seed}\n{report}"

@@ -16,8 +16,10 @@ from tests.soak import seeds
 from tests.soak.__main__ import digests
 from tests.soak.checking import check
 from tests.soak.conftest import pytest_sessionfinish
-from tests.soak.draw import draw
-from tests.soak.layers import ZOO
+from tests.soak.draw import Case, _takes_legal_sides, draw
+from tests.soak.layers import ZOO, Layer
+from tests.soak.layers.layer import of_rank
+from tests.soak.network import Network
 from tests.soak.outcome import Tally, soak, soak_all
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +66,33 @@ def test_every_layer_can_be_drawn():
     for name, layer in ZOO.items():
         drawn = [draw(seed, {name: layer}) for seed in range(3)]
         assert all(case.network.layers[0] is layer for case in drawn)
+
+
+# ---------------------------------------------------------------------- what is drawn is right
+
+
+MULTIPLES = Layer(
+    "multiples", lambda x: np.multiply.outer(x, [0.3, -1.3, 1.9]), lambda g, x: (g @ [0.3, -1.3, 1.9],), of_rank(0)
+)
+RISE_AND_FALL = Layer("rise_and_fall", lambda x: np.concatenate([x, -x]), lambda g, x: (g[:2] - g[2:],), of_rank(1))
+
+
+@pytest.mark.parametrize(
+    ("layers", "x", "right"),
+    [
+        ([ZOO["relu"]], np.zeros(3), True),
+        ([ZOO["sort"]], np.ones(2), True),
+        ([MULTIPLES, ZOO["median"]], np.zeros(()), False),
+        ([MULTIPLES, ZOO["median"]], np.ones(()), True),
+        ([RISE_AND_FALL, ZOO["sort"]], np.ones(2), False),
+        ([RISE_AND_FALL, ZOO["sort"]], np.array([1.0, 2.0]), True),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_sides_of_kinks_that_make_no_gradient_of_the_network_are_not_drawn(layers, x, right, dtype):
+    network = Network(layers, [0] * len(layers), end="weighted sum")
+    case = Case(0, "planted", network, (x.astype(dtype),), "vjp", "full", ordinary=True)
+    assert _takes_legal_sides(case) == right
 
 
 # ---------------------------------------------------------------------- the soak's own planted faults
