@@ -3,6 +3,7 @@
 #   make demo    check the backward passes of the five reference networks
 #   make test    linters, types and tests: all that has to pass before a change lands
 #   make bench   what checks and training steps cost
+#   make costs   what a check costs beside other checkers, in forwards and backwards
 #   make detection
 #                what other checkers miss, as far as they are installed: .venv/bin/pip install -e '.[peers]'
 #   make soak    20,000 checks of random networks with new seeds: minutes (CHECKS=1000 for fewer)
@@ -15,7 +16,7 @@ BIN = $(VENV)/bin
 WORKERS ?= 2
 CHECKS ?= 20000
 
-.PHONY: demo test lint bench detection soak clean
+.PHONY: demo test lint bench costs detection soak clean
 
 demo: $(VENV)/.installed
 	$(BIN)/gradcheck check reference_impls
@@ -30,6 +31,9 @@ lint: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest benchmarks -o python_files='bench_*.py' -n 0 --benchmark-only --benchmark-columns=min,median,iqr,rounds
+
+costs: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.checks
 
 detection: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.detection

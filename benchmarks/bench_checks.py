@@ -1,80 +1,70 @@
 """What does a check cost? Time, and the forward and backward evaluations that it is made of.
 
-The evaluations stand in ``extra_info`` (``--benchmark-json=FILE`` keeps them) and in the names of the groups; they do
-not depend on the machine. Each benchmark asserts its verdict: a fast check that is wrong is worth nothing.
+The evaluations stand in ``extra_info`` (``--benchmark-json=FILE`` keeps them); they do not depend on the machine, and
+those of right gradients are held by ``tests/planted/test_planted_structure.py``. Each check asserts its verdict: a fast
+check that is wrong is worth nothing. ``python -m benchmarks.checks`` asks all in turn and gives ratios, which these
+times are too far apart for.
 """
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 import gradcheck
+from benchmarks.checks.measure import forward_and_backward
+from benchmarks.checks.problems import entries, problems, sigmoid, sigmoid_backward
+from benchmarks.checks.tools import NAMES, affords, installed
+from benchmarks.detection.ask import ask
+from benchmarks.detection.tools import Answer
+from benchmarks.peers import one_thread
 
-RNG = np.random.default_rng(0)
-
-
-def sigmoid(z):
-    return 1 / (1 + np.exp(-z))
-
-
-def sigmoid_backward(da, z):
-    a = sigmoid(z)
-    return da * a * (1 - a)
+PROBLEMS = {problem.id: problem for problem in problems()}
 
 
-def sigmoid_backward_z_for_a(da, z):
-    return da * z * (1 - z)
+@pytest.fixture(autouse=True)
+def _one_thread():
+    with one_thread():
+        yield
 
 
-def sigmoid_backward_one_entry(da, z):
+@pytest.mark.parametrize("who", NAMES)
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_check(benchmark, problem, who):
+    tools, question = {tool.name: tool for tool in installed()}, PROBLEMS[problem]
+    if who not in tools or not affords(who, question):
+        pytest.skip("not installed, or takes minutes")
+    asked = ask(tools[who], question)
+    assert asked.answer is Answer.PASSED or not who.startswith("gradcheck"), asked
+    benchmark.extra_info.update(
+        entries=entries(question), forwards=asked.forwards, backwards=asked.backwards, answer=str(asked.answer)
+    )
+    benchmark.group = f"{problem}: {entries(question):,} entries"
+    benchmark.pedantic(tools[who].check, (question,), rounds=3 if asked.seconds < 1 else 1)
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_forward_and_backward(benchmark, problem):
+    """The yardstick."""
+    benchmark.group = f"{problem}: {entries(PROBLEMS[problem]):,} entries"
+    benchmark.pedantic(forward_and_backward, (PROBLEMS[problem],), rounds=3)
+
+
+def one_entry(da, z):
     gradient = sigmoid_backward(da, z)
     gradient.flat[-1] *= 1.01
     return gradient
 
 
-def dense(x, w, b):
-    return x @ w + b
+WRONG = {"every entry": lambda da, z: da * z * (1 - z), "one entry": one_entry}
 
 
-def dense_backward(dy, x, w, b):
-    return dy @ w.T, x.T @ dy, dy.sum(axis=0)
-
-
-def at(*shapes):
-    return tuple(RNG.normal(size=shape) for shape in shapes)
-
-
-CASES = {
-    "sigmoid, 12 entries": (sigmoid, sigmoid_backward, at((4, 3)), {}, "match"),
-    "sigmoid, 1,000 entries": (sigmoid, sigmoid_backward, at((50, 20)), {}, "match"),
-    "sigmoid, 1,000 entries, fast": (sigmoid, sigmoid_backward, at((50, 20)), {"mode": "fast"}, "match"),
-    "sigmoid, 100,000 entries": (sigmoid, sigmoid_backward, at((500, 200)), {}, "match"),
-    "sigmoid, every entry wrong": (sigmoid, sigmoid_backward_z_for_a, at((4, 3)), {}, "mismatch"),
-    "sigmoid, one of 1,000 wrong": (sigmoid, sigmoid_backward_one_entry, at((50, 20)), {}, "mismatch"),
-    "dense, 8 x 16 to 4": (dense, dense_backward, at((8, 16), (16, 4), (4,)), {}, "match"),
-    "dense, 32 x 64 to 32, fast": (dense, dense_backward, at((32, 64), (64, 32), (32,)), {"mode": "fast"}, "match"),
-}
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_check(benchmark, name):
-    f, vjp, inputs, options, verdict = CASES[name]
-    report = gradcheck.check_vjp(f, vjp, *inputs, **options)
-    assert report.verdict == verdict
-    entries = sum(line.entries for line in report.summaries)
-    benchmark.extra_info.update(
-        entries=entries,
-        forwards=report.forward_calls,
-        backwards=report.backward_calls,
-        forwards_per_entry=round(report.forward_calls / entries, 3),
-        detection_limit=report.detection_limit,
-    )
-    benchmark.group = f"{report.forward_calls} forwards, {report.backward_calls} backwards for {entries} entries"
-    benchmark.pedantic(gradcheck.check_vjp, (f, vjp, *inputs), options, rounds=5)
-
-
-def test_forward_alone(benchmark):
-    """The yardstick: one forward of the largest layer above."""
-    benchmark.group = "one forward of 100,000 entries"
-    benchmark(sigmoid, CASES["sigmoid, 100,000 entries"][2][0])
+@pytest.mark.parametrize("mode", ["full", "fast"])
+@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize("size", ["4 x 3", "50 x 20"])
+def test_wrong(benchmark, size, wrong, mode):
+    x = PROBLEMS[f"sigmoid {size}"].inputs[0]
+    report = gradcheck.check_vjp(sigmoid, WRONG[wrong], x, mode=mode)
+    assert report.verdict == "mismatch"
+    benchmark.extra_info.update(entries=x.size, forwards=report.forward_calls, backwards=report.backward_calls)
+    benchmark.group = f"sigmoid {size}, wrong in {wrong}"
+    benchmark.pedantic(gradcheck.check_vjp, (sigmoid, WRONG[wrong], x), {"mode": mode}, rounds=3)
