@@ -148,7 +148,7 @@ def _by_example(kernel: Callable[..., object], axis: int, out: Array, z: Array, 
 
 
 def gradcheck_cases() -> Iterable[Case]:
-    """Return the cases of the gradient, in both layouts, for labels and for probabilities.
+    """Return the cases of the gradient, in both layouts, for labels and for probabilities, and far from 0.
 
     Examples
     --------
@@ -173,4 +173,11 @@ def gradcheck_cases() -> Iterable[Case]:
                         logits,
                     )
                 )
-    return cases
+    y = np.eye(3)[[0, 2]]
+    far = Case.grad(  # exp of such logits is inf: the largest of a row has to be taken off
+        "softmax_cross_entropy_backward, far from 0",
+        lambda z: np.sum(softmax_cross_entropy(z, y)),
+        lambda z: softmax_cross_entropy_backward(z, y),
+        rng.normal(size=(2, 3)) + np.array([[1000.0], [-1000.0]]),
+    )
+    return [*cases, far]
