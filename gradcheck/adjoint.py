@@ -45,8 +45,8 @@ class Pair:
     """A vjp and a jvp of one function at one point, called in turn and counted together."""
 
     def __init__(self, pullback: Layer, pushforward: Layer, options: Options, calls: tuple[int, int]) -> None:
-        self.up = Evaluator(pullback, pullback.primals, options.budget)
-        self.down = Evaluator(pushforward, pushforward.primals, options.budget)
+        self.up = Evaluator(pullback, pullback.primals, options.budget, options.deadline)
+        self.down = Evaluator(pushforward, pushforward.primals, options.budget, options.deadline)
         self.up.forward_calls, self.up.backward_calls = calls
         self.down.take_calls(self.up)
         self.rng = np.random.default_rng([options.seed, 3])

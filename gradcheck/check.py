@@ -28,6 +28,7 @@ def check_vjp(
     names: Sequence[str] | None = None,
     seed: int = 0,
     budget: int | None = None,
+    time_limit: float | None = None,
     workers: Any = None,
     allow_kinks: bool = True,
     contract: bool = True,
@@ -55,8 +56,8 @@ def check_vjp(
         check of the jvp. Where the two take different subgradients at kinks, the jvp is compared with differences
         too, one call for each entry, for up to 10,000 of them. INCONCLUSIVE where nothing could be told of the jvp.
     mode : {"auto", "full", "fast"}
-        Every entry, or random projections that are searched where they disagree; auto probes every entry up to
-        10,000 of them.
+        Every entry, or random projections that are searched where they disagree. Auto probes every entry up to 10,000
+        of them, and of more where about a thousand forwards do because many share one; a note says what it chose.
     rtol : float, optional
         Relative tolerance beside the error bar; 1e-6 for float64, 1e-4 for float32, 1e-2 for float16.
     wrt : str, int or iterable of these, optional
@@ -67,6 +68,9 @@ def check_vjp(
         Of the random cotangents and directions. Same seed, same report.
     budget : int, optional
         Forward evaluations at most, of all that is checked; what is left out is noted.
+    time_limit : float, optional
+        Seconds at most, up to the end of the evaluation that is running then; what is left out is noted. What a check
+        reaches within it depends on the machine.
     workers : int, or an object with ``submit`` or ``map``, optional
         Who evaluates f, for every entry's first look: so many threads or processes; a `concurrent.futures.Executor`,
         that of mpi4py.futures too; or a ``dask.distributed.Client``. The report is the same, bit for bit (see Notes).
@@ -118,7 +122,7 @@ def check_vjp(
     loses. Of a number of workers, threads are taken where two of them evaluate f faster than one does (NumPy lets them,
     in large operations), processes where they do not and can be sent f, which must be importable there. Where f draws
     random numbers, or `reset` is given, threads are not used. Nothing is started for half a second of evaluations, nor
-    where `budget` is given, where the method is ``"complex-step"``, or for projections. A note says
+    where `budget` or `time_limit` is given, where the method is ``"complex-step"``, or for projections. A note says
     what workers could not do.
 
     Examples
@@ -137,7 +141,7 @@ def check_vjp(
     from gradcheck.adapters.randomness import Randomness  # as above
     from gradcheck.transposes import with_transposes  # as above
 
-    options = Options(mode, rtol, seed, budget, allow_kinks, contract, method, workers)
+    options = Options(mode, rtol, seed, budget, allow_kinks, contract, method, time_limit, workers)
     randomness = Randomness(f, vjp, jvp, reset=reset)
 
     def work() -> Report:
@@ -162,6 +166,7 @@ def check_jvp(
     names: Sequence[str] | None = None,
     seed: int = 0,
     budget: int | None = None,
+    time_limit: float | None = None,
     workers: Any = None,
     allow_kinks: bool = True,
     contract: bool = True,
@@ -179,7 +184,7 @@ def check_jvp(
         `tangents` is a tuple with one array for each input (zeros for constants).
     vjp : callable, optional
         As in `check_vjp`. Then ``<J u, v> = <u, J^T v>`` is tested as well, as there, with the roles exchanged.
-    *inputs, mode, rtol, wrt, names, seed, budget, workers, allow_kinks, contract, method, reset
+    *inputs, mode, rtol, wrt, names, seed, budget, time_limit, workers, allow_kinks, contract, method, reset
         As in `check_vjp`. Every entry costs one call of `jvp` as well.
 
     Returns
@@ -204,7 +209,7 @@ def check_jvp(
     from gradcheck.adapters.randomness import Randomness  # as above
     from gradcheck.transposes import with_transposes  # as above
 
-    options = Options(mode, rtol, seed, budget, allow_kinks, contract, method, workers)
+    options = Options(mode, rtol, seed, budget, allow_kinks, contract, method, time_limit, workers)
     randomness = Randomness(f, jvp, vjp, reset=reset)
 
     def work() -> Report:
@@ -231,6 +236,7 @@ def check_grad(
     names: Sequence[str] | None = None,
     seed: int = 0,
     budget: int | None = None,
+    time_limit: float | None = None,
     workers: Any = None,
     allow_kinks: bool = True,
     contract: bool = True,
@@ -256,7 +262,7 @@ def check_grad(
         ``hvp(params, tangent)`` returns the Hessian times the tangent, both in the structure of `params`, as SciPy's
         ``hessp``. With ``order=2``: it is checked to be the derivative of `grad`, at the cost of another check whose
         forward is `grad`.
-    mode, rtol, wrt, names, seed, budget, workers, allow_kinks, contract, method, reset
+    mode, rtol, wrt, names, seed, budget, time_limit, workers, allow_kinks, contract, method, reset
         As in `check_vjp`. Arrays are named by their path: ``"layer1.W"``, ``"layers[0].b"``; `names` is for a bare
         array only.
 
@@ -295,7 +301,7 @@ def check_grad(
     from gradcheck.adapters.randomness import Randomness  # as above
     from gradcheck.second_order import run_second_order  # as above
 
-    options = Options(mode, rtol, seed, budget, allow_kinks, contract, method, workers)
+    options = Options(mode, rtol, seed, budget, allow_kinks, contract, method, time_limit, workers)
     if isinstance(order, bool) or order not in (1, 2):
         raise ArgumentError(f"order was {order!r}; expected 1 (the gradient) or 2 (around the point, and hvp, as well)")
     if hvp is not None and order == 1:
@@ -328,6 +334,7 @@ def check_layer(
     names: Sequence[str] | None = None,
     seed: int = 0,
     budget: int | None = None,
+    time_limit: float | None = None,
     workers: Any = None,
     allow_kinks: bool = True,
     contract: bool = True,
@@ -351,7 +358,7 @@ def check_layer(
         For `loss` and ``backward``.
     accumulates : bool
         The layer adds to its gradients with every backward, by design.
-    mode, rtol, wrt, names, seed, budget, workers, allow_kinks, contract, method, reset
+    mode, rtol, wrt, names, seed, budget, time_limit, workers, allow_kinks, contract, method, reset
         As in `check_vjp`; `wrt` takes the names of parameters too (``"layer1.W"``, or ``"layer1"`` for all of its).
         ``reset(layer)``, whose parameter has no default, gets the copy that is checked; ``reset()`` and the layer's
         own methods will do too. Generators that the layer holds, and whole numbers in attributes called ``seed``, need
@@ -406,7 +413,7 @@ def check_layer(
     from gradcheck.composed import run_composed  # as above
     from gradcheck.stages import with_stages  # as above
 
-    options = Options(mode, rtol, seed, budget, allow_kinks, contract, method, workers)
+    options = Options(mode, rtol, seed, budget, allow_kinks, contract, method, time_limit, workers)
     randomness = Randomness(layer, loss, reset=reset, layer=layer)
 
     def check_stage(stage: Any, given: Sequence[Any], left: int | None) -> Report:

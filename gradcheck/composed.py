@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gradcheck.choose import FULL_UP_TO
 from gradcheck.evaluate import Evaluator
 from gradcheck.judge import OTHERS_KEPT
 from gradcheck.layer import Layer, Named, Part
 from gradcheck.options import Options
 from gradcheck.report import Comparison, Report, Summary, Verdict
-from gradcheck.run import FULL_UP_TO, run
+from gradcheck.run import run
 
 _WORTH_IT = 500  # entries: fewer cost less as a whole than to take the model apart
 
@@ -36,7 +37,13 @@ def run_composed(layer: Layer, options: Options) -> Report:
     """
     size = sum(layer.primals[name].size for name in layer.wrt)
     projected = options.mode == "fast" or (options.mode == "auto" and size > FULL_UP_TO)
-    if layer.parts is None or size < _WORTH_IT or projected or options.budget is not None:
+    if (
+        layer.parts is None
+        or size < _WORTH_IT
+        or projected
+        or options.budget is not None
+        or options.time_limit is not None
+    ):
         return run(layer, options)
 
     doubtful: list[tuple[Part, Report]] = []

@@ -17,6 +17,7 @@ CONFIDENCE = 5.0 / math.sqrt(2.0)
 _SMALL = 1e-6  # an entry so much smaller than 1 gets steps of its own
 _SAFETY = 2.0  # on truncation: enough for errors of first order in the step, of which half a decade shows 2/3
 _COMPARED = 3  # a level is judged by its change to the next two
+_SQUARES = 1e-200, 1e200  # sums of squares that neither overflow nor lose what is small
 RATIO = math.sqrt(10.0)
 """From one level of the ladder to the next: half a decade."""
 
@@ -96,7 +97,7 @@ class Differences:
 
     def take_noise(self, noise: Vector) -> None:
         """Reckon with this standard deviation of each of the m outputs from now on."""
-        self._deviation = np.abs(self.cotangent * noise[self._outputs])
+        self._deviation = self.cotangent * noise[self._outputs]
 
     @property
     def unmoved(self) -> bool:
@@ -126,11 +127,11 @@ class Differences:
 
     def noise_at(self, step: float) -> float:
         """Bar for what rounding does to a central quotient at this step, over the outputs that reacted so far."""
-        return CONFIDENCE / step * float(length(self._deviation[self.reached]))
+        return CONFIDENCE / step * _length(self._deviation if self.reached.all() else self._deviation[self.reached])
 
     def hidden_at(self, step: float) -> float:
         """Bar on the derivative that the outputs which did not react so far could hide below their noise."""
-        return CONFIDENCE / step * float(length(self._deviation[~self.reached]))
+        return CONFIDENCE / step * _length(self._deviation[~self.reached])
 
     def changes(self, step: float, other: float) -> bool:
         """Tell whether f differs at all between two steps, on either side."""
@@ -160,13 +161,21 @@ class Differences:
             return Level(step, math.nan, math.nan, math.nan, math.inf)
         # Differences are taken per output before they are weighted: they cancel exactly where nothing changed.
         with np.errstate(invalid="ignore", over="ignore"):
-            for change in (plus - minus, plus - self._base, self._base - minus):
-                self.reached |= (change != 0) & ~np.isnan(change)
-            forward = float(self.cotangent @ (plus - self._base)) / up
-            backward = float(self.cotangent @ (self._base - minus)) / down
-            central = float(self.cotangent @ (plus - minus)) / (up + down)
+            change = plus - self._base
+            forward = self._weighted(change) / up
+            backward = self._weighted(np.subtract(self._base, minus, out=change)) / down
+            central = float(self.cotangent @ np.subtract(plus, minus, out=change)) / (up + down)
         # Random signs of the cotangent make the noise of the outputs add like independent noise does.
         return Level(0.5 * (up + down), central, forward, backward, self.noise_at(min(up, down)))
+
+    def _weighted(self, change: Vector) -> float:
+        """Return the weighted sum of the outputs' changes; remember which outputs did change."""
+        total = float(self.cotangent @ change)
+        moved = change != 0
+        if not math.isfinite(total):
+            moved &= ~np.isnan(change)
+        self.reached |= moved
+        return total
 
     def sides(self, step: float) -> tuple[float, float]:
         """Return the least and the largest sum of slopes that takes either side of each output, each for itself.
@@ -197,7 +206,12 @@ class Differences:
         with np.errstate(invalid="ignore", over="ignore"):
             forward = self.cotangent * (plus - self._base) / up
             backward = self.cotangent * (self._base - minus) / -down
-        return forward, backward, 4.0 * CONFIDENCE * self._deviation / up
+        return forward, backward, 4.0 * CONFIDENCE * np.abs(self._deviation) / up
+
+
+def _length(values: Vector) -> float:
+    squares = float(values @ values)
+    return math.sqrt(squares) if _SQUARES[0] < squares < _SQUARES[1] else float(length(values))
 
 
 @dataclass(frozen=True, slots=True)

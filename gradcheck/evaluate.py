@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ Vector = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 
 class BudgetSpent(Exception):  # noqa: N818  # not an error: the signal to stop and report what was left out
-    """The forward evaluations that the user allowed are used up."""
+    """The forward evaluations, or the time, that the user allowed are used up."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,12 @@ class Evaluator:
         What has been spent.
     """
 
-    def __init__(self, layer: Layer, primals: Named, budget: int | None = None) -> None:
+    def __init__(self, layer: Layer, primals: Named, budget: int | None = None, deadline: float = math.inf) -> None:
         self.layer = layer
         self.given: Named = {name: array.copy(order="K") for name, array in primals.items()}
         self.point: Named = {name: parts(array) for name, array in self.given.items()}
         self.budget = budget
+        self.deadline = deadline
         self.forward_calls, self.backward_calls = layer.trial_calls
         self._copies = False
         self.names: tuple[str, ...] = ()
@@ -104,7 +106,7 @@ class Evaluator:
 
     def _forward(self, layer: Layer, moved: str) -> tuple[Named, Named, Derivative]:
         """Return the arrays that were lent, and what the forward made of them."""
-        if self.budget is not None and self.forward_calls >= self.budget:
+        if self.ended:
             raise BudgetSpent
         given = {name: self._lend(array) for name, array in self.given.items()}
         self.forward_calls += 1
@@ -135,7 +137,7 @@ class Evaluator:
         changed += [
             f"the {word} of {name} by the backward"
             for name, array in lent.items()
-            if not np.array_equal(array, vectors[name], equal_nan=True)
+            if self._copies and not np.array_equal(array, vectors[name], equal_nan=True)
         ]
         aliases = tuple(
             name
@@ -170,6 +172,13 @@ class Evaluator:
         finally:
             for name, array in saved.items():
                 self.point[name][...] = array
+
+    @property
+    def ended(self) -> str:
+        """What the user's limits have come to; empty while there is something left."""
+        if self.budget is not None and self.forward_calls >= self.budget:
+            return "the budget ran out"
+        return "the time was over" if time.perf_counter() >= self.deadline else ""
 
     def take_calls(self, other: Evaluator) -> None:
         """Take over the counts of an evaluator that went on from this one's."""
@@ -223,7 +232,7 @@ class Evaluator:
         ndarray, shape (m,), or None
             Imaginary parts of the outputs by the step; None where an output is not complex.
         """
-        if self.budget is not None and self.forward_calls >= self.budget:
+        if self.ended:
             raise BudgetSpent
         given = {key: self._lend(array) for key, array in self.given.items()}
         given[name] = given[name].astype(np.complex128)

@@ -55,6 +55,8 @@ class Tally:
         Entries that the budget did not reach.
     limit : float
         Of those that agree and are not in `comparisons`: the smallest error that would have been seen in each.
+    notes : list of str
+        What else the reader should know.
     """
 
     comparisons: list[Comparison] = field(default_factory=list)
@@ -62,6 +64,7 @@ class Tally:
     forward_calls: int = 0
     left_out: int = 0
     limit: float = 0.0
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +233,7 @@ class Judge:
             return self._as_the_first_look_could(result, settled.estimate, level) if result.verdict.ok else result
         except BudgetSpent:
             begun = self._comparison(entry, Estimate.smooth(level.central, level.noise, level.step))
-            reason = "the budget ran out before it could be settled"
+            reason = f"{self.point.evaluator.ended} before it could be settled"
             return replace(begun, verdict=Verdict.INCONCLUSIVE, reason=reason)
 
     def _as_the_first_look_could(self, result: Comparison, estimate: Estimate, level: Level) -> Comparison:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -12,6 +14,10 @@ from gradcheck.workers import require_workers
 
 Mode = Literal["auto", "full", "fast"]
 Method = Literal["central", "complex-step"]
+
+
+def _now() -> float:
+    return time.perf_counter()
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,9 @@ class Options:
     allow_kinks: bool = True
     contract: bool = True
     method: Method = "central"
+    time_limit: float | None = None
     workers: Any = field(default=None, compare=False)
+    started: float = field(default_factory=_now, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Reject what cannot be meant."""
@@ -40,7 +48,16 @@ class Options:
         whole = isinstance(self.budget, (int, np.integer)) and not isinstance(self.budget, bool)
         if self.budget is not None and not (whole and self.budget >= 1):
             raise ArgumentError(f"budget was {self.budget!r}; expected a number of forward evaluations, 1 or more")
+        seconds = self.time_limit
+        real = isinstance(seconds, (int, float, np.integer, np.floating)) and not isinstance(seconds, bool)
+        if seconds is not None and not (real and 0 < seconds < math.inf):
+            raise ArgumentError(f"time_limit was {seconds!r}; expected a number of seconds, more than 0")
         require_workers(self.workers)
+
+    @property
+    def deadline(self) -> float:
+        """The reading of `time.perf_counter` at which the time is over; inf if there is no limit."""
+        return math.inf if self.time_limit is None else self.started + float(self.time_limit)
 
     def written(self) -> str:
         """Return the options that matter for running the check again, as they would be typed."""

@@ -38,7 +38,9 @@ def widened(layer: Layer, evaluator: Evaluator) -> Evaluator | None:
     """
     if all(eps_of(array.dtype) <= _DOUBLE for array in layer.primals.values() if is_inexact(array)):
         return None
-    double = Evaluator(layer, {name: as_double(array) for name, array in layer.primals.items()}, evaluator.budget)
+    double = Evaluator(
+        layer, {name: as_double(array) for name, array in layer.primals.items()}, evaluator.budget, evaluator.deadline
+    )
     double.take_calls(evaluator)
     return double
 
@@ -104,17 +106,14 @@ def compare_low(
             largest = max([largest, *(_largest(fine) for _, fine in beside)])
         eps = eps_of(low[name].dtype)
         tiny = float(np.finfo(low[name].dtype).tiny)
-        # a point nearby at which the backward has left its domain says nothing
-        inside = [off[name] for off, _ in beside if np.isfinite(off[name][finite]).all()]
-        around = np.where(finite, np.stack([coarse - fine, *inside]), 0.0)
+        around = np.stack([coarse - fine, *(off[name] for off, _ in beside)])
         spread = np.max(np.abs(around - np.median(around, axis=0)), axis=0)
         typical = float(np.sqrt(np.mean(spread**2)))  # for entries that by chance did not change
-        most = math.sqrt(eps) * largest
-        measured = np.minimum(4 * spread + 4 * typical, most) if inside else np.full(spread.shape, most)
+        measured = np.minimum(4 * spread + 4 * typical, math.sqrt(eps) * largest)
         rounding = measured + _FEW * eps * max(largest, share) + _UNDERFLOW * tiny
         with np.errstate(invalid="ignore"):
             right = np.abs(around) <= limit + rounding
-        tied = finite & ~right[0] & (np.sum(right[1:], axis=0) >= max(1.0, _MOSTLY * len(inside)))
+        tied = finite & ~right[0] & (np.mean(right[1:], axis=0) >= _MOSTLY)
         failing = {c.index for c in tally.comparisons if c.verdict is Verdict.MISMATCH}
         dtype = low[name].dtype
         tie = Verdict.KINK if allow_kinks else Verdict.INCONCLUSIVE

@@ -10,7 +10,10 @@ import numpy as np
 from gradcheck.evaluate import Evaluator, Vector
 from gradcheck.layer import Array, Named
 
+_REMEMBERED = 1 << 22  # numbers
 _FAR = 1e-3  # steps beyond this part of a ray's scale are our own idea: the user's code need not be made for them
+_SIGN, _EXPONENT, _FRACTION = np.uint64(1 << 63), np.uint64(0x7FF << 52), np.uint64((1 << 52) - 1)  # of a float64
+_ONE = np.uint64(0x3FF << 52)  # as a float64
 _SMALLEST, _LARGEST = 2.0**-1022, 2.0**1000  # beyond these, steps lose their bits or overflow
 
 
@@ -30,7 +33,7 @@ class Ray(Protocol):
 
 
 class EntryRay:
-    """Moves one entry of one primal.
+    """Moves one entry of one primal, and remembers what f returned: who judges an entry asks again and again.
 
     Parameters
     ----------
@@ -51,9 +54,18 @@ class EntryRay:
         self.magnitude = abs(float(self._value))
         self.scale = max(1.0, self.magnitude)
         self.spacing = float(np.spacing(np.abs(self._value)))
+        self._seen: dict[float, tuple[Vector, float]] = {}
 
     def at(self, step: float) -> tuple[Vector, float]:
         """See `Ray.at`."""
+        if step not in self._seen:
+            outputs, taken = self._moved(step)
+            if (len(self._seen) + 1) * outputs.size > _REMEMBERED:
+                self._seen.clear()
+            self._seen[step] = outputs, taken
+        return self._seen[step]
+
+    def _moved(self, step: float) -> tuple[Vector, float]:
         moved = self._value + self._array.dtype.type(step)
         taken = float(moved) - float(self._value)
         self._array[self._index] = moved
@@ -81,17 +93,14 @@ class ProjectionRay:
         self._base = {name: evaluator.point[name].copy() for name in direction}
         self.magnitude = 0.0
         self.scale = 1.0
-        self.spacing = max(
-            (float(np.max(np.spacing(np.abs(array)), initial=0.0)) for array in self._base.values()),
-            default=0.0,
-        )
+        self.spacing = max((float(np.spacing(_size(array))) for array in self._base.values()), default=0.0)
 
     def at(self, step: float) -> tuple[Vector, float]:
         """See `Ray.at`; what rounding does to the single entries is told by `slip`."""
         point = self._evaluator.point
         try:
-            for name, direction in self._direction.items():
-                point[name][...] = self._base[name] + direction * step
+            for name in self._direction:
+                self._move(name, step, point[name])
             label = f"{', '.join(self._direction)} moved by {step:+.3g} along a direction"
             return self._evaluator.outputs(label, far=abs(step) > _FAR), step
         finally:
@@ -102,10 +111,23 @@ class ProjectionRay:
         """Return what rounding of the moved entries does to the analytic directional difference over ``2 * step``."""
         total = 0.0
         for name, direction in self._direction.items():
-            base = self._base[name]
-            taken = (base + direction * step).astype(base.dtype) - (base - direction * step).astype(base.dtype)
-            total += float(np.sum(gradient[name] * (taken - 2 * step * direction)))
+            plus, minus = np.empty_like(self._base[name]), np.empty_like(self._base[name])
+            self._move(name, step, plus)
+            self._move(name, -step, minus)
+            total += float(np.sum(gradient[name] * ((plus - minus) - 2 * step * direction)))
         return total / (2 * step)
+
+    def _move(self, name: str, step: float, out: Array) -> None:
+        base, direction = self._base[name], self._direction[name]
+        if out.dtype == direction.dtype:
+            np.multiply(direction, step, out=out)
+            out += base
+        else:  # rounded once, at the end
+            out[...] = base + direction * step
+
+
+def _size(array: Array) -> float:
+    return max(float(np.max(array)), -float(np.min(array))) if array.size else 0.0
 
 
 def signed(rng: np.random.Generator, shape: tuple[int, ...]) -> Vector:
@@ -118,8 +140,36 @@ def signed(rng: np.random.Generator, shape: tuple[int, ...]) -> Vector:
     >>> bool(drawn.min() >= 0.5 and drawn.max() < 1.5)
     True
     """
-    magnitude = rng.uniform(0.5, 1.5, shape)
-    return np.asarray(np.where(rng.random(shape) < 0.5, -magnitude, magnitude))
+    magnitude, sign = np.asarray(rng.random(shape)), np.asarray(rng.random(shape))
+    magnitude += 0.5
+    sign -= 0.5
+    return np.copysign(magnitude, sign, out=magnitude)
+
+
+def exact(rng: np.random.Generator, array: Array) -> Vector:
+    """Draw moves for the entries of an array, by steps that are powers of two, which rounding leaves as they are.
+
+    Of random sign, and 1 to 1.5 times the power of two below an entry's size, or 1 if it is smaller; with so few digits
+    that a step as short as a difference's, and a hundred times shorter ones, are added without an error, but where they
+    lead into the next power of two.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.array([0.1, -3.0, 1000.0])
+    >>> moves = exact(np.random.default_rng(0), x)
+    >>> moves.size, bool(np.all((np.abs(moves) >= [1, 2, 512]) & (np.abs(moves) < [1.5, 3, 768])))
+    (3, True)
+    >>> bool(np.all((x + 2.0**-17 * moves) - x == 2.0**-17 * moves))
+    True
+    """
+    # one draw of random bits gives sign and magnitude
+    drawn = np.asarray(rng.integers(0, np.iinfo(np.uint64).max, array.shape, np.uint64, endpoint=True))
+    drawn &= _SIGN | (_FRACTION >> 1) & ~(_FRACTION >> (np.finfo(array.dtype).nmant // 3))
+    sizes = np.array(array, np.float64, order="C").view(np.uint64)
+    sizes &= _EXPONENT
+    drawn |= np.maximum(sizes, _ONE, out=sizes)
+    return np.asarray(drawn.view(np.float64))
 
 
 def natural(array: Array) -> Vector:

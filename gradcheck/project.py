@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -16,20 +15,23 @@ from gradcheck.full import full
 from gradcheck.judge import BY_LUCK, Judge, Tally
 from gradcheck.layer import Array, Named
 from gradcheck.point import Entry, Point
-from gradcheck.probe import default_step, signed
+from gradcheck.probe import default_step, exact
 from gradcheck.report import Comparison, Verdict
 from gradcheck.rounded import forgotten
+from gradcheck.search import MOST, OFF, Residual, Search, moved_off
 from gradcheck.settle import settle_along
 
 SMALL = 64
 """Primals of so few entries are judged entry by entry as soon as a projection does not settle them."""
-_CULPRITS = 32  # a projection is searched until so many wrong entries are found
+_CULPRITS = 32  # a projection that is not plain is halved until so many entries are found
 _SAMPLED = 4  # so many of the entries on kinks are judged one by one
-_DECADES = 2.0  # entries whose shares lie farther apart than this are projected apart
-_OFF = 1e-3  # how far the point is moved off its kinks, relative to its entries
+_DECADES = 2.0  # entries whose shares lie farther apart than this are projected apart, if together they do not agree
+_TIGHT = 1e-3  # of the relative tolerance: so near, nothing that is worth being seen hides behind the largest entry
 _UNEXPLAINED = "the projection disagrees, and no single entry explains it: use mode='full'"
+_VAGUE = "noise drowns the projection: give the outputs themselves, not their sum, or more digits"
 _SHARP = 1e-2  # a bar of the first step up to this part of the largest entry needs no ladder
 _MEANINGFUL = 0.1
+_STEADY = 0.1
 
 
 def fast(judge: Judge, name: str) -> Tally:
@@ -45,7 +47,9 @@ def fast(judge: Judge, name: str) -> Tally:
 
     Notes
     -----
-    Where the projection disagrees, it is taken again at a point moved off all kinks. If it agrees there, the point
+    Where the projection disagrees by the same at a finer step, the entries responsible are searched for at once, and
+    it is asked what they leave unexplained. Elsewhere entries of comparable size are projected by themselves, and where
+    one such projection disagrees, it is taken again at a point moved off all kinks. If it agrees there, the point
     itself has kinks (or is wrong at this very point): some of the entries responsible are judged one by one. If it
     disagrees there as well, the entries responsible are searched for there, where no kink is in the way.
     """
@@ -54,33 +58,149 @@ def fast(judge: Judge, name: str) -> Tally:
     before = point.evaluator.forward_calls
     given = point.gradient[name]
     finite = np.isfinite(given)
-    whole = signed(point.rng, given.shape) * np.maximum(1.0, np.abs(point.evaluator.point[name])) * finite
-    gradient = np.where(finite, given, 0.0)
+    whole = exact(point.rng, point.evaluator.point[name])
     try:
-        # what is not finite is judged by itself: in a sum it would drown, or spoil, all the rest
-        bad: list[Entry] = [(name, tuple(int(i) for i in index)) for index in np.argwhere(~finite)[:_CULPRITS]]
-        tally.comparisons += judge.entries(bad).comparisons
-        point.gradient[name] = gradient
-        shares = np.abs(whole * gradient)
-        largest = float(np.max(shares, initial=0.0))
-        for block in _blocks(shares):
-            direction = np.where(block, whole, 0.0)
-            total = _project(point, {name: direction}, judge.rtol, largest)
-            if total.verdict is Verdict.MATCH:
-                tally.comparisons.append(total)
-                tally.judged += int(block.sum())
-            elif gradient.size <= SMALL:
-                point.gradient[name] = given
-                tally = full(judge, name)
-                break
-            else:
-                _search(judge, name, direction, np.flatnonzero(block), total, tally)
+        if not finite.all():  # judged by itself: in a sum it would drown, or spoil, all the rest
+            bad: list[Entry] = [(name, tuple(int(i) for i in index)) for index in np.argwhere(~finite)[:MOST]]
+            tally.comparisons += judge.entries(bad).comparisons
+            whole *= finite
+            point.gradient[name] = np.where(finite, given, 0.0)
+        if not _judge_as_a_whole(judge, name, whole, tally):
+            point.gradient[name] = given
+            tally = full(judge, name)
     except BudgetSpent:
-        tally.left_out = gradient.size - tally.judged
+        tally.left_out = given.size - tally.judged
     finally:
         point.gradient[name] = given
     tally.forward_calls = point.evaluator.forward_calls - before
     return tally
+
+
+def _judge_as_a_whole(judge: Judge, name: str, whole: Array, tally: Tally) -> bool:
+    """Judge a primal by projections, into the tally; False where that fails and every entry can be judged instead."""
+    point = judge.point
+    look = Look(point, name, whole)
+    if not look.is_tight(judge.rtol):
+        look.measure_noise()  # rounding of the last bit is the least of it
+    if look.is_tight(judge.rtol):
+        tally.comparisons.append(look.agreed(_TIGHT * judge.rtol))
+        tally.judged += look.entries
+        return True
+    small = whole.size <= SMALL
+    if not small and _searched(judge, look, tally):
+        return True
+    largest = look.largest
+    for block in _blocks(np.abs(whole * point.gradient[name])):
+        if not block.all():
+            look = Look(point, name, np.where(block, whole, 0.0))
+        total = _project(look, judge.rtol, largest)
+        if total.verdict is Verdict.MATCH:
+            tally.comparisons.append(total)
+            tally.judged += look.entries
+        elif small:
+            return False
+        elif total.reason == _VAGUE:
+            tally.comparisons.append(total)
+        elif block.all() or not _searched(judge, look, tally):
+            _resolve(judge, look, total, tally)
+    return True
+
+
+class Look:
+    """The first look along a direction through many entries of one primal."""
+
+    def __init__(self, point: Point, name: str, direction: Array) -> None:
+        self.point = point
+        self.name = name
+        self.direction = direction
+        self.differences, self.ray = point.along({name: direction})
+        self.step = default_step(point.eps(name), 1.0)
+        self.level = self.differences.level(self.step)
+        self.expected = point.directional({name: direction})
+        self.largest = float(np.max(np.abs(direction * point.gradient[name]), initial=0.0))
+        bent = abs(self.level.jump) > 2 * self.level.jump_noise
+        self.finer = self.differences.level(self.step / 4) if bent else self.level
+        self.kinked = kink.persists(self.level, self.finer)
+
+    def measure_noise(self) -> None:
+        """Reckon with the noise that f is seen to have."""
+        self.point.measure()
+        self.differences.take_noise(self.point.noise)
+        self.level, self.finer = (
+            replace(level, noise=self.differences.noise_at(level.step)) for level in (self.level, self.finer)
+        )
+        self.kinked = kink.persists(self.level, self.finer)
+
+    @property
+    def entries(self) -> int:
+        """How many entries it moves."""
+        return int(np.count_nonzero(self.direction))
+
+    @property
+    def error(self) -> float:
+        """How far the analytic derivative is from the numerical one."""
+        return self.expected - self.level.central
+
+    def is_tight(self, rtol: float) -> bool:
+        """Tell whether both agree so well that no entry worth being seen hides behind the largest."""
+        noise = self.level.noise
+        return not self.kinked and abs(self.error) <= _TIGHT * rtol * self.largest + noise <= rtol * self.largest
+
+    def is_plain(self, rtol: float) -> bool:
+        """Tell whether they disagree, and by the same at a finer step: a kink crossing would make that another."""
+        error = abs(self.error)
+        if self.kinked or not rtol * self.largest + self.level.noise < error < math.inf:
+            return False
+        if self.finer.step == self.level.step:
+            self.finer = self.differences.level(self.step / 4)
+        off = abs(self.finer.central - self.level.central)
+        return off <= _STEADY * error + self.finer.noise and self.finer.noise <= _STEADY * error
+
+    def agreed(self, rtol: float, explained: Residual | None = None) -> Comparison:
+        """Return the comparison, but for what some entries by themselves explain: a match."""
+        explained = explained or Residual(0.0, 0.0)
+        bar = self.level.noise + explained.bar
+        limit = rtol * self.largest + bar
+        return Comparison(
+            self.name,
+            None,
+            self.expected - explained.value,
+            self.level.central,
+            bar,
+            limit,
+            self.step,
+            Verdict.MATCH,
+            limit=2 * limit / self.smallest,
+        )
+
+    @property
+    def smallest(self) -> float:
+        """The shortest move of an entry for a step of 1."""
+        size = np.abs(self.direction)
+        return float(np.min(size, where=size > 0, initial=np.inf))
+
+
+def _searched(judge: Judge, look: Look, tally: Tally) -> bool:
+    """Search for the entries by which a look disagrees, if it does so plainly; tell whether that settles it."""
+    if not look.is_plain(judge.rtol):
+        return False
+    search = Search(judge, look.name, look.direction)
+    try:
+        search.run(Residual(look.error, judge.rtol * look.largest + look.level.noise))
+    finally:
+        found = list(search.found.values())
+        wrong = any(c.verdict is Verdict.MISMATCH for c in found)
+        tally.comparisons += found if wrong else []
+        tally.judged += len(found) if wrong else 0
+    rest = look.agreed(_TIGHT * judge.rtol, search.explained())
+    if rest.error > rest.allowed:
+        rest = look.agreed(judge.rtol, search.explained())
+    if rest.error <= rest.allowed:
+        tally.comparisons += [rest] if wrong else [*found, rest]
+        tally.judged += look.entries - (len(found) if wrong else 0)
+        return True
+    tally.notes += search.notes if wrong else []
+    return wrong
 
 
 def _blocks(shares: Array) -> Iterator[npt.NDArray[np.bool_]]:
@@ -99,25 +219,28 @@ def _blocks(shares: Array) -> Iterator[npt.NDArray[np.bool_]]:
         yield decade == each
 
 
-def _search(
-    judge: Judge, name: str, direction: Array, everywhere: npt.NDArray[np.intp], total: Comparison, tally: Tally
-) -> None:
-    """Find out why a projection disagrees; fills the tally."""
+def _resolve(judge: Judge, look: Look, total: Comparison, tally: Tally) -> None:
+    """Find out why a projection disagrees where it is not plain; fills the tally."""
+    name, direction = look.name, look.direction
     beside: Comparison | None = None
     suspects: list[Entry] = []
-    found: list[Comparison] = []
-    with _moved_off(judge.point) as moved:
+    found: dict[Entry, Comparison] = {}
+    with moved_off(judge.point) as moved:
         if moved:
-            beside = _project(judge.point, {name: direction}, judge.rtol)
+            there = Look(judge.point, name, direction)
+            beside = _project(there, judge.rtol)
             if beside.verdict is not Verdict.MATCH:
-                suspects = _descend(judge, name, direction, everywhere, _CULPRITS)
-                found = judge.entries(suspects).comparisons
+                search = Search(judge, name, direction)
+                search.run(Residual(there.error, judge.rtol * there.largest + there.level.noise))
+                found = search.found
+                suspects = list(found)
+    everywhere = np.flatnonzero(direction)
     if suspects:
         comparisons = judge.entries(suspects).comparisons
         if Verdict.MISMATCH not in {c.verdict for c in comparisons}:
             comparisons = [
-                replace(c, reason=f"{c.reason or 'wrong'}, at a point moved by {_OFF:.0e} off its kinks")
-                for c in found
+                replace(c, reason=f"{c.reason or 'wrong'}, at a point moved by {OFF:.0e} off its kinks")
+                for c in found.values()
                 if c.verdict is Verdict.MISMATCH
             ]
     else:
@@ -126,7 +249,7 @@ def _search(
         comparisons = judge.entries(culprits).comparisons
         verdicts = {c.verdict for c in comparisons}
         if settled and beside is not None and Verdict.KINK in verdicts and Verdict.worst(verdicts).ok:
-            tally.comparisons += [*comparisons, replace(beside, reason=f"at a point moved by {_OFF:.0e} off its kinks")]
+            tally.comparisons += [*comparisons, replace(beside, reason=f"at a point moved by {OFF:.0e} off its kinks")]
             tally.judged += len(everywhere)
             return
     if Verdict.MISMATCH not in {c.verdict for c in comparisons}:
@@ -135,45 +258,20 @@ def _search(
     tally.comparisons += comparisons
 
 
-@contextmanager
-def _moved_off(point: Point) -> Iterator[bool]:
-    """Move the whole point a little, to where nothing is tied or zero by construction; tell whether f is finite there.
-
-    Outputs and gradient are those of the moved point inside the context.
-    """
-    evaluator = point.evaluator
-    with point.away() as at:
-        for name in point.gradient:  # constants stay where they are
-            shift = _OFF * point.natural(name) * signed(point.rng, at[name].shape)
-            evaluator.point[name][...] = at[name] + shift.astype(at[name].dtype)
-        with np.errstate(all="ignore"):
-            moved = point.again()
-        outputs = evaluator.outputs("all inputs moved off their kinks")
-        point.base, point.gradient = outputs, moved
-        yield bool(np.isfinite(outputs).all()) and all(bool(np.isfinite(array).all()) for array in moved.values())
-
-
-def _project(point: Point, direction: Named, rtol: float, scale: float = 0.0) -> Comparison:
+def _project(look: Look, rtol: float, scale: float = 0.0) -> Comparison:
     """Compare along one direction; MATCH or, accusing nobody, INCONCLUSIVE.
 
     `scale` is the largest share of any entry of the array: beside it a block may be practically zero.
     """
-    expected = point.directional(direction)
-    largest = _largest(point, direction)
-    differences, ray = point.along(direction)
-    step = default_step(max(point.eps(name) for name in direction), 1.0)
-    level = differences.level(step)
-    value, bar = level.central - ray.slip(step, point.gradient), level.noise
+    point, level, expected, largest = look.point, look.level, look.expected, look.largest
+    value, bar, step, kinked = level.central, level.noise, look.step, look.kinked
     # The tolerance is that of the largest single entry, whatever their number.
     limit = rtol * largest + bar
     steepest, doubtful, could = 0.0, False, 0.0
     sharp = bar <= max(_SHARP * largest, rtol * abs(expected))
-    finer = differences.level(step / 4) if abs(level.jump) > 2 * level.jump_noise else level
-    kinked = kink.persists(level, finer)
     if not kinked and not (abs(expected - value) <= limit and sharp):
-        settled = settle_along(point, direction)
-        first = replace(level, central=value)
-        doubtful = bool(forgotten(expected, differences, first, settled.estimate))
+        settled = settle_along(point, {look.name: look.direction})
+        doubtful = bool(forgotten(expected, look.differences, level, settled.estimate))
         estimate, steepest = settled.estimate, settled.steepest
         if sharp and abs(value - estimate.value) <= BY_LUCK * limit:  # an error could have agreed with the first look
             could = abs(value - estimate.value) + limit
@@ -181,13 +279,13 @@ def _project(point: Point, direction: Named, rtol: float, scale: float = 0.0) ->
         limit = rtol * largest + bar
     null = largest == 0 and bar <= 1e-9 * max(point.size, steepest)
     known = bar <= max(_MEANINGFUL * largest, rtol * scale) or null
-    good = not kinked and not doubtful and abs(expected - value) <= limit < math.inf and known
-    reason = "" if good else _UNEXPLAINED
+    agrees = not kinked and not doubtful and abs(expected - value) <= limit < math.inf
+    good = agrees and known
+    reason = "" if good else _VAGUE if agrees else _UNEXPLAINED
     verdict = Verdict.MATCH if good else Verdict.INCONCLUSIVE
     shown = limit if math.isfinite(limit) else math.inf
-    smallest = min(float(np.min(np.abs(array[array != 0]), initial=np.inf)) for array in direction.values())
-    limit = max(2 * shown, could) / smallest
-    return Comparison(", ".join(direction), None, expected, value, bar, shown, step, verdict, reason, limit)
+    limit = max(2 * shown, could) / look.smallest
+    return Comparison(look.name, None, expected, value, bar, shown, step, verdict, reason, limit)
 
 
 def _disagrees(point: Point, direction: Named, rtol: float) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gradcheck.choose import FULL_UP_TO, choose
 from gradcheck.complex_step import ComplexStep
 from gradcheck.contract import Findings, examine
 from gradcheck.errors import ArgumentError
@@ -39,8 +40,6 @@ from gradcheck.summarise import summarise
 from gradcheck.tolerance import default_rtol
 
 _LOOKED_INTO = 16  # entries of a misshapen gradient that are compared, to say more about it
-FULL_UP_TO = 10_000
-"""``mode="auto"`` probes every entry of primals with at most so many entries in all, and projects larger ones."""
 
 
 class _NotFiniteError(Exception):
@@ -68,11 +67,13 @@ def run(layer: Layer, options: Options, *, compare: Compare | None = None) -> Re
     Report
     """
     started = time.perf_counter()
-    evaluator = Evaluator(layer, layer.primals, options.budget)
+    evaluator = Evaluator(layer, layer.primals, options.budget, options.deadline)
     try:
         report = _examine_and_compare(layer, options, evaluator, compare)
     except BudgetSpent:
         note = f"budget={options.budget} was spent before the check was done; leave it out, or give it some hundreds"
+        if options.budget is None or evaluator.forward_calls < options.budget:
+            note = f"time_limit={options.time_limit} was over before the check was done; leave it out, or give it more"
         report = Report(layer.name, Verdict.INCONCLUSIVE, notes=(note,))
     written = layer.reproduce
     if written.endswith(")"):
@@ -97,8 +98,10 @@ def _examine_and_compare(layer: Layer, options: Options, evaluator: Evaluator, c
         evaluator.remember(outputs)
         _require_outputs(layer, evaluator, outputs)
         cotangents.update(_cotangents(layer, outputs, rng))
+        if layer.mode == "vjp":
+            return cotangents
         tangents.update({name: _signed_like(rng, layer.primals[name]) for name in layer.wrt})
-        return cotangents if layer.mode == "vjp" else tangents
+        return tangents
 
     for name in layer.wrt:
         bad = np.argwhere(~np.isfinite(layer.primals[name]))
@@ -215,10 +218,9 @@ def _compare(
 ) -> Report:
     """Compare the numbers: the layer's own, or its float64 twin's first where it is of lower precision."""
     notes: list[str] = []
-    size = sum(layer.primals[name].size for name in layer.wrt)
-    mode = "fast" if options.mode == "fast" or (options.mode == "auto" and size > FULL_UP_TO) else "full"
-    if options.mode == "auto" and mode == "fast":
-        notes.append(f"{size:,} entries: judged by random projections, one for each primal (mode='full' probes all)")
+    evaluator.remember(first.outputs)
+    mode, why = choose(layer, options, evaluator, evaluator.flatten(first.outputs))
+    notes += [why] if why else []
     wide = _Wide.of(layer, evaluator, first, cotangents)
     if wide is None:
         gradient = result if layer.mode == "vjp" else _gradient(layer, evaluator, cotangents)
@@ -226,7 +228,7 @@ def _compare(
         dtypes += [first.outputs[name].dtype for name in evaluator.names]
         rtol = options.rtol or default_rtol(dtypes)
         tallies = _tallies(layer, options, evaluator, first, cotangents, gradient, mode, rtol, rng, notes)
-        report = summarise(layer, tallies, notes, mode=mode)
+        report = summarise(layer, tallies, notes, mode=mode, ended=evaluator.ended)
         return _explained(report, layer, evaluator, first, cotangents, gradient, tallies)
     rtol = options.rtol or default_rtol([])
     tallies = _tallies(
@@ -253,9 +255,9 @@ def _compare(
             allow_kinks=options.allow_kinks,
         )
     except BudgetSpent:
-        notes.append(f"the budget ran out before the {coarsest(layer)} backward was compared")
+        notes.append(f"{evaluator.ended} before the {coarsest(layer)} backward was compared")
     notes.append(f"differences taken in float64, the {coarsest(layer)} backward compared with the float64 one")
-    report = summarise(layer, tallies, notes, mode=mode)
+    report = summarise(layer, tallies, notes, mode=mode, ended=evaluator.ended)
     wide.evaluator.take_calls(evaluator)
     report = _explained(report, layer, wide.evaluator, wide.first, wide.cotangents, wide.gradient, tallies)
     evaluator.take_calls(wide.evaluator)
@@ -389,7 +391,7 @@ def _tallies(
         rng,
     )
     complex_step = ComplexStep(point) if options.method == "complex-step" else None
-    shuffled = options.budget is not None
+    shuffled = options.budget is not None or options.time_limit is not None
     with Looks(layer, point, None if shuffled or complex_step else options.workers) as looks:
         judge = Judge(point, rtol, options.allow_kinks, complex_step, looks)
         tallies = {

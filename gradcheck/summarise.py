@@ -19,7 +19,7 @@ CONVENTION = (
 )
 
 
-def summarise(layer: Layer, tallies: Mapping[str, Tally], notes: list[str], *, mode: str) -> Report:
+def summarise(layer: Layer, tallies: Mapping[str, Tally], notes: list[str], *, mode: str, ended: str = "") -> Report:
     """Sum up what was found for each primal.
 
     Parameters
@@ -32,8 +32,10 @@ def summarise(layer: Layer, tallies: Mapping[str, Tally], notes: list[str], *, m
         What is to be said besides.
     mode : str
         ``"full"`` or ``"fast"``.
+    ended : str
+        Which of the user's limits ended the check, where entries were left out.
     """
-    notes = list(notes)
+    notes = [*notes, *(note for tally in tallies.values() for note in tally.notes)]
     tallies = {name: _of_entries(layer.primals[name], tally) for name, tally in tallies.items()}
     summaries = tuple(_summary(name, layer.primals[name].shape, tally) for name, tally in tallies.items())
     everything = [c for tally in tallies.values() for c in tally.comparisons]
@@ -60,7 +62,7 @@ def summarise(layer: Layer, tallies: Mapping[str, Tally], notes: list[str], *, m
     left_out = sum(tally.left_out for tally in tallies.values())
     if left_out:
         total = sum(summary.entries for summary in summaries)
-        notes.append(f"the budget ran out: {left_out:,} of {total:,} entries were not probed")
+        notes.append(f"{ended}: {left_out:,} of {total:,} entries were not probed")
     worst = sorted(everything, key=lambda c: (-c.verdict.severity, -c.excess))
     failing = [c for c in worst if c.verdict is Verdict.MISMATCH][:MISMATCHES_KEPT]
     others = [c for c in worst if c.verdict is not Verdict.MISMATCH][:OTHERS_KEPT]

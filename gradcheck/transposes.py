@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import Literal
 
 from gradcheck.adjoint import NAME, Pair
+from gradcheck.choose import FULL_UP_TO
 from gradcheck.contract import Findings
 from gradcheck.evaluate import BudgetSpent
 from gradcheck.layer import BrokenContract, Layer
 from gradcheck.options import Options
 from gradcheck.report import Comparison, Report, Summary, Verdict, Violation
-from gradcheck.run import FULL_UP_TO, run
+from gradcheck.run import run
 from gradcheck.second_order import renamed
 
 _KINKED = (Verdict.KINK, Verdict.INCONCLUSIVE)  # the latter where kinks are not allowed, or several meet

@@ -108,11 +108,12 @@ def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     numbers = check.add_argument_group("how to check")
     numbers.add_argument(
-        "--mode", choices=("auto", "full", "fast"), help="every entry, or projections; auto goes by size"
+        "--mode", choices=("auto", "full", "fast"), help="every entry, or projections; auto goes by cost"
     )
     numbers.add_argument("--seed", type=int, metavar="N", help="of random inputs, cotangents and directions")
     numbers.add_argument("--rtol", type=float, metavar="X", help="relative tolerance beside the numeric error bar")
     numbers.add_argument("--budget", type=int, metavar="N", help="forward evaluations at most, for each check")
+    numbers.add_argument("--time-limit", type=float, metavar="S", help="seconds at most, for each check")
     output = check.add_argument_group("what to print")
     output.add_argument("--json", action="store_true", help="print the report as JSON, and nothing else, on stdout")
     output.add_argument("--html", metavar="FILE", help="also write the report as one web page (needs jinja2)")

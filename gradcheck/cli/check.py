@@ -24,7 +24,7 @@ from gradcheck.report.text import headline, render
 
 __all__ = ["check"]
 
-_OPTIONS = ("mode", "seed", "rtol", "budget")
+_OPTIONS = ("mode", "seed", "rtol", "budget", "time_limit")
 
 
 def check(arguments: argparse.Namespace) -> int:

@@ -43,7 +43,7 @@ def check_module(
         Called with every report as soon as it is there, in order.
     **options
         For every check, stronger than what a module's own cases say: ``mode``, ``rtol``, ``seed``,
-        ``budget``, ``allow_kinks``, ``contract``.
+        ``budget``, ``time_limit`` (for each check), ``allow_kinks``, ``contract``.
 
     Returns
     -------
@@ -153,7 +153,7 @@ def run_case(case: Case, options: dict[str, Any], target: str = "") -> Report:
 
 
 def _check_options(options: dict[str, Any]) -> None:
-    known = ("mode", "rtol", "seed", "budget", "allow_kinks", "contract")
+    known = ("mode", "rtol", "seed", "budget", "time_limit", "allow_kinks", "contract")
     for name in options:
         if name not in known:
             raise ArgumentError(f"check_module got an unknown option {name!r}; expected {', '.join(known)}")

@@ -302,7 +302,10 @@ def test_leaving_the_domain_by_an_exception_is_no_crash(error):
         ({"seed": True}, r"seed was True"),
         ({"budget": 0}, r"budget was 0; expected a number of forward evaluations, 1 or more"),
         ({"budget": 2.5}, r"budget was 2.5"),
-        ({"workers": 0}, r"workers was 0; expected a number of workers \(1 or more\), a concurrent.futures.Executor or"),
+        (
+            {"workers": 0},
+            r"workers was 0; expected a number of workers \(1 or more\), a concurrent.futures.Executor or",
+        ),
         ({"workers": "two"}, r"workers was 'two'; expected"),
         ({"wrt": "z"}, r"wrt names 'z', which is none of the inputs; there are 'x' \(float64\)"),
         ({"wrt": 3}, r"wrt names 3, which is none of the inputs"),

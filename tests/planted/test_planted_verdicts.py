@@ -268,10 +268,10 @@ def test_one_wrong_entry_among_100_000_is_found():
         gradient[77_777] *= 1.01
         return gradient
 
-    report = check_vjp(lambda x: 2 * x, wrong, x)
-    assert report.mode == "fast"
-    assert [c.entry for c in report.comparisons if c.verdict is Verdict.MISMATCH] == ["x[77777]"]
-    assert check_vjp(lambda x: 2 * x, lambda g, x: 2 * g, x).verdict is Verdict.MATCH
+    for mode in ("auto", "fast"):
+        report = check_vjp(lambda x: 2 * x, wrong, x, mode=mode)
+        assert [c.entry for c in report.comparisons if c.verdict is Verdict.MISMATCH] == ["x[77777]"]
+        assert check_vjp(lambda x: 2 * x, lambda g, x: 2 * g, x, mode=mode).verdict is Verdict.MATCH
 
 
 def test_loose_rtol_accepts_and_strict_one_does_not():

@@ -1,0 +1,202 @@
+"""Are the few wrong entries of a large gradient found, named and counted, for a few forwards, and no right ones?
+
+What it may cost is asserted in forwards, contract checks included; a second that it takes is nobody's business here.
+"""
+
+import numpy as np
+import pytest
+
+from gradcheck import Verdict, check_grad, check_vjp
+
+ENTRIES = 100_000
+SHAPE = (256, 256)
+SEEDS = range(5)  # all 50 were tried once: at most 49 forwards for one wrong entry, 307 for ten
+FORWARDS = {1: 60, 10: 420, 50: 1122}
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def slope(z):
+    return sigmoid(z) * (1 - sigmoid(z))
+
+
+def by_ten_percent(gradient, wrong):
+    gradient = gradient.copy()
+    gradient[wrong] *= 1.1
+    return gradient
+
+
+def sum_of_sigmoids(rng, wrong, seed):
+    x, weights = rng.normal(size=(2, ENTRIES))
+    return check_grad(
+        lambda x: np.sum(sigmoid(x) * weights),
+        lambda x: by_ten_percent(slope(x) * weights, wrong),
+        x,
+        mode="fast",
+        seed=seed,
+    )
+
+
+def squared_error(rng, wrong, seed):
+    X, y, w = rng.normal(size=(4, ENTRIES)), rng.normal(size=4), rng.normal(size=ENTRIES) / 300
+    return check_grad(
+        lambda w: 0.5 * np.sum((X @ w - y) ** 2),
+        lambda w: by_ten_percent(X.T @ (X @ w - y), wrong),
+        w,
+        mode="fast",
+        seed=seed,
+    )
+
+
+def elementwise(rng, wrong, seed):
+    x = rng.normal(size=ENTRIES)
+    return check_vjp(sigmoid, lambda g, x: by_ten_percent(g * slope(x), wrong), x, mode="fast", seed=seed)
+
+
+def dense(rng, wrong, seed):
+    x, w, b = rng.normal(size=(64, 256)), rng.normal(size=SHAPE), rng.normal(size=256)
+    return check_vjp(
+        lambda x, w, b: x @ w + b,
+        lambda g, x, w, b: (g @ w.T, by_ten_percent(x.T @ g, wrong), g.sum(axis=0)),
+        x,
+        w,
+        b,
+        mode="fast",
+        seed=seed,
+    )
+
+
+def accused(report):
+    return {c.index for c in report.comparisons if c.verdict is Verdict.MISMATCH}
+
+
+@pytest.mark.parametrize("check", [sum_of_sigmoids, squared_error, elementwise])
+@pytest.mark.parametrize("many", FORWARDS)
+def test_catches_the_few_wrong_entries_of_100_000_and_no_others(check, many):
+    for seed in SEEDS if many < 50 else SEEDS[:1]:
+        rng = np.random.default_rng(seed)
+        wrong = rng.choice(ENTRIES, many, replace=False)
+        report = check(rng, wrong, seed)
+        assert accused(report) == {(i,) for i in wrong.tolist()}, str(report)
+        assert report.forward_calls <= FORWARDS[many]
+        assert report.summaries[0].judged == ENTRIES  # what is right is known to be so
+
+
+@pytest.mark.parametrize("check", [sum_of_sigmoids, squared_error, elementwise])
+def test_right_gradient_of_100_000_entries_costs_a_handful_of_forwards(check):
+    for seed in SEEDS:
+        report = check(np.random.default_rng(seed), [], seed)
+        assert report.verdict is Verdict.MATCH, str(report)
+        assert report.forward_calls <= 15
+
+
+def test_catches_one_wrong_entry_of_a_dense_layer():
+    for seed in SEEDS:
+        report = dense(np.random.default_rng(seed), (17, 33), seed)
+        assert accused(report) == {(17, 33)}
+        assert report.forward_calls <= 60
+
+
+def test_dense_layer_is_judged_to_a_hundred_thousandth_of_its_largest_entries():
+    rng = np.random.default_rng(0)
+    x, w, b = rng.normal(size=(64, 256)), rng.normal(size=SHAPE), rng.normal(size=256)
+    largest = []
+
+    def check(error):
+        def pull(g, x, w, b):
+            by_x, by_w, by_b = g @ w.T, x.T @ g, g.sum(axis=0)
+            largest.append(min(np.abs(each).max() for each in (by_x, by_w, by_b)))
+            by_w[17, 33] += error
+            return by_x, by_w, by_b
+
+        return check_vjp(lambda x, w, b: x @ w + b, pull, x, w, b, mode="fast")
+
+    right = check(0.0)
+    assert right.verdict is Verdict.MATCH
+    assert right.forward_calls <= 12
+    assert right.detection_limit <= 1e-5 * largest[0]
+    assert accused(check(1e-5 * largest[0])) == {(17, 33)}
+
+
+PLACES = {
+    "w looks wrong all over": np.s_[:, :],
+    "w[17, :] looks wrong all over": np.s_[17],
+    "w[:, 33] looks wrong all over": np.s_[:, 33],
+    "w[:, 3:10] looks wrong all over": np.s_[:, 3:10],
+    "w[40:90, :] looks wrong all over": np.s_[40:90],
+    "w[10:20, 30:40] looks wrong all over": np.s_[10:20, 30:40],
+    "w is wrong in many places": np.s_[::2],
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_names_the_row_the_column_or_the_slice_that_is_wrong(place):
+    wrong = np.zeros(SHAPE, bool)
+    wrong[PLACES[place]] = True
+    report = dense(np.random.default_rng(0), PLACES[place], seed=0)
+    found = accused(report)
+    assert len(found) >= 4
+    assert all(wrong[index] for index in found)
+    assert [note for note in report.notes if note.startswith(place)], report.notes
+    assert report.forward_calls <= (100 if PLACES[place] in (np.s_[:, :], np.s_[17], np.s_[:, 33]) else 250)
+
+
+def network(seed, dtype, wrong=()):
+    """Check a ReLU network with 100,000 parameters, many of whose units change sides within a step."""
+    rng = np.random.default_rng(seed)
+    sizes, examples = (300, 256, 64), 32
+    X = rng.normal(size=(examples, sizes[0])).astype(dtype)
+    T = rng.normal(size=(examples, sizes[2])).astype(dtype)
+    params = {
+        "W1": rng.normal(size=sizes[:2]) / np.sqrt(sizes[0]),
+        "b1": np.zeros(sizes[1]),
+        "W2": rng.normal(size=sizes[1:]) / np.sqrt(sizes[1]),
+        "b2": np.zeros(sizes[2]),
+    }
+
+    def forward(p):
+        z = X @ p["W1"] + p["b1"]
+        return z, np.maximum(z, 0), np.maximum(z, 0) @ p["W2"] + p["b2"]
+
+    def gradient(p):
+        z, a, y = forward(p)
+        dy = (y - T) / y.size
+        dz = (dy @ p["W2"].T) * (z > 0)
+        return {
+            "W1": by_ten_percent(X.T @ dz, wrong) if wrong else X.T @ dz,
+            "b1": dz.sum(axis=0),
+            "W2": a.T @ dy,
+            "b2": dy.sum(axis=0),
+        }
+
+    params = {name: array.astype(dtype) for name, array in params.items()}
+    return check_grad(lambda p: 0.5 * np.mean((forward(p)[2] - T) ** 2), gradient, params, mode="fast", seed=seed)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_kinks_within_a_step_accuse_nobody_and_hide_nobody(dtype):
+    for seed in SEEDS:
+        assert network(seed, dtype).verdict is Verdict.MATCH
+    report = network(0, dtype, wrong=(17, 33))
+    assert {c.entry for c in report.comparisons if c.verdict is Verdict.MISMATCH} == {"W1[17, 33]"}
+
+
+def test_layer_that_insists_on_float32_is_judged_within_its_noise():
+    rng = np.random.default_rng(0)
+    x, w = (rng.normal(size=shape).astype(np.float32) for shape in ((64, 200), (200, 200)))
+
+    def dense32(x, w):
+        return x.astype(np.float32) @ w.astype(np.float32)
+
+    def pull(g, x, w, wrong=()):
+        by_w = (x.T @ g).astype(np.float32)
+        return (g @ w.T).astype(np.float32), by_ten_percent(by_w, wrong) if wrong else by_w
+
+    assert check_vjp(dense32, pull, x, w, mode="fast").verdict is not Verdict.MISMATCH
+    assert check_vjp(dense32, pull, x, w, mode="fast").ok
+    place = (5, 7)
+    report = check_vjp(dense32, lambda g, x, w: pull(g, x, w, place), x, w, mode="fast")
+    assert accused(report) in ({place}, set())
+    assert not report.ok or report.detection_limit > 0.1
