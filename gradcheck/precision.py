@@ -106,14 +106,17 @@ def compare_low(
             largest = max([largest, *(_largest(fine) for _, fine in beside)])
         eps = eps_of(low[name].dtype)
         tiny = float(np.finfo(low[name].dtype).tiny)
-        around = np.stack([coarse - fine, *(off[name] for off, _ in beside)])
+        # a point nearby at which the backward has left its domain says nothing
+        inside = [off[name] for off, _ in beside if np.isfinite(off[name][finite]).all()]
+        around = np.where(finite, np.stack([coarse - fine, *inside]), 0.0)
         spread = np.max(np.abs(around - np.median(around, axis=0)), axis=0)
         typical = float(np.sqrt(np.mean(spread**2)))  # for entries that by chance did not change
-        measured = np.minimum(4 * spread + 4 * typical, math.sqrt(eps) * largest)
+        most = math.sqrt(eps) * largest
+        measured = np.minimum(4 * spread + 4 * typical, most) if inside else np.full(spread.shape, most)
         rounding = measured + _FEW * eps * max(largest, share) + _UNDERFLOW * tiny
         with np.errstate(invalid="ignore"):
             right = np.abs(around) <= limit + rounding
-        tied = finite & ~right[0] & (np.mean(right[1:], axis=0) >= _MOSTLY)
+        tied = finite & ~right[0] & (np.sum(right[1:], axis=0) >= max(1.0, _MOSTLY * len(inside)))
         failing = {c.index for c in tally.comparisons if c.verdict is Verdict.MISMATCH}
         dtype = low[name].dtype
         tie = Verdict.KINK if allow_kinks else Verdict.INCONCLUSIVE
