@@ -50,7 +50,7 @@ def run_composed(layer: Layer, options: Options) -> Report:
 
     def compare(evaluator: Evaluator, cotangents: Named, gradient: Named) -> Report | None:
         parts = layer.parts(cotangents, gradient) if layer.parts is not None else []
-        reports = []
+        reports: list[Report] = []
         for part in reversed(parts):
             found = run(part.layer, replace(options, mode="full", contract=False))
             evaluator.forward_calls += found.forward_calls
@@ -69,6 +69,7 @@ def run_composed(layer: Layer, options: Options) -> Report:
             forward_calls=whole.forward_calls + report.forward_calls,
             backward_calls=whole.backward_calls + report.backward_calls,
             seconds=whole.seconds + report.seconds,
+            reproduce=report.reproduce,
         )
     return report
 
@@ -86,8 +87,8 @@ def _whole(layer: Layer, options: Options, part: Part, found: Report) -> Report:
             worst = found.comparisons[0]
             note = (
                 f"the first wrong part, from the loss backwards, is {part.layer.name}: its gradient by {worst.entry} is"
-                f" {worst.analytic:.6g}, the numerical one {worst.numerical:.6g}; what lies before it is wrong for that"
-                " alone, and only some of those entries are listed"
+                f" {worst.analytic:.6g}, the numerical one {worst.numerical:.6g}; of what that makes wrong in the parts"
+                " before it only some entries are listed"
             )
             return replace(report, notes=(note, *report.notes))
     return run(layer, again)
