@@ -86,9 +86,9 @@ class Sight:
     hidden: float
 
     @classmethod
-    def of(cls, differences: Differences, step: float) -> Sight:
+    def of(cls, point: Point, entry: Entry, differences: Differences) -> Sight:
         """Take it."""
-        level = differences.level(step)
+        level = differences.level(default_step(point.eps(entry[0]), differences.ray.scale))
         hidden = differences.hidden_at(level.step) if math.isfinite(level.central) else math.inf
         return cls(level, differences.unmoved, hidden)
 
@@ -179,7 +179,7 @@ class Judge:
         analytic = self.point.analytic(entry)
         differences = self.point.along_entry(entry)
         if seen is None or not self._is_enough(entry, seen):
-            seen = Sight.of(differences, default_step(self.point.eps(entry[0]), differences.ray.scale))
+            seen = Sight.of(self.point, entry, differences)
         else:
             self.point.evaluator.forward_calls += 2
         level, hidden = seen.level, seen.hidden

@@ -21,7 +21,6 @@ from gradcheck.judge import Sight
 from gradcheck.layer import Layer
 from gradcheck.parts import as_double
 from gradcheck.point import Entry, Point
-from gradcheck.probe import default_step
 from gradcheck.shared import Look, Movable, SharedRay
 from gradcheck.structure import Structure
 from gradcheck.workers import Crew, Lent
@@ -49,6 +48,8 @@ class Setting:
         As those of a `Point`.
     digest : bytes
         Of the outputs at the point: they must be the same, bit for bit, wherever the layer is evaluated.
+    last_bit : float
+        That of a `Point`.
     process : int
         Where it comes from.
     """
@@ -59,6 +60,7 @@ class Setting:
     cotangent: Vector
     noise: Vector
     digest: bytes
+    last_bit: float
     process: int = field(default_factory=os.getpid)
     _points: dict[int, Point] = field(default_factory=dict)
 
@@ -66,7 +68,8 @@ class Setting:
     def of(cls, layer: Layer, point: Point) -> Setting:
         """Return it for a layer that can be made anew, at the point of a check."""
         double = any(point.evaluator.given[name].dtype != array.dtype for name, array in layer.primals.items())
-        return cls(layer.remake, layer.shares_state, double, point.cotangent, point.noise, _digest(point.base))
+        digest = _digest(point.base)
+        return cls(layer.remake, layer.shares_state, double, point.cotangent, point.noise, digest, point.last_bit)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what each worker makes for itself."""
@@ -101,7 +104,7 @@ class Setting:
         if _digest(base) != self.digest:
             raise RuntimeError("the forward returns other numbers there than here")
         point = Point(evaluator, base, np.zeros(base.shape), self.cotangent, {}, dict, np.random.default_rng())
-        point.noise = self.noise
+        point.noise, point.last_bit = self.noise, self.last_bit
         return point
 
 
@@ -162,10 +165,10 @@ def look_at_groups(setting: Setting, plan: Plan, task: tuple[Sequence[int], floa
     return looks
 
 
-def look_at_entries(setting: Setting, task: tuple[Sequence[tuple[Entry, float]]]) -> list[Sight]:
-    """Take first looks at single entries, each at its step, in a worker."""
+def look_at_entries(setting: Setting, task: tuple[Sequence[Entry]]) -> list[Sight]:
+    """Take first looks at single entries, in a worker."""
     point = setting.point()
-    return [Sight.of(point.along_entry(entry), step) for entry, step in task[0]]
+    return [Sight.of(point, entry, point.along_entry(entry)) for entry in task[0]]
 
 
 class Looks:
@@ -218,9 +221,7 @@ class Looks:
 
     def entries(self, entries: Sequence[Entry]) -> Iterator[Sight | None]:
         """Yield looks at entries in order; None where there is none to be had, and at the end."""
-        point = self._point
-        steps = [default_step(point.eps(entry[0]), point.reach(entry)) for entry in entries]
-        return self._ahead(look_at_entries, list(zip(entries, steps, strict=True)), 2)
+        return self._ahead(look_at_entries, entries, 2)
 
     def _ahead(
         self,
@@ -268,15 +269,22 @@ class Looks:
         if alone * evaluations < _WORTH:
             return None
         setting = Setting.of(self._layer, self._point)
-        if self._layer.shares_state or _at_once(setting) > _AT_ONCE * alone:
-            with ExitStack() as trial:
-                crew = trial.enter_context(Crew.of(self._workers, "processes"))
-                if next(crew.map(is_ready, [None], [trial.enter_context(crew.lending(setting))])):
-                    self._stack.push(trial.pop_all())
-                    return crew
-            if self._layer.shares_state:
-                self.idle = f"no process can be sent the layer ({crew.lost}), and threads would share its state"
-                return None
+        try:
+            if not self._layer.shares_state and _at_once(setting) < _AT_ONCE * alone:
+                return self._stack.enter_context(Crew.of(self._workers))
+        except Exception as error:  # what can be called here cannot be made anew
+            self.idle = f"{type(error).__name__}: {error}"
+            return None
+        with ExitStack() as trial:
+            crew = trial.enter_context(Crew.of(self._workers, "processes"))
+            lent = trial.enter_context(crew.lending(setting))
+            if next(crew.map(is_ready, [None], [lent])):
+                self._lent = setting.noise, lent
+                self._stack.push(trial.pop_all())
+                return crew
+        if self._layer.shares_state:
+            self.idle = f"no process can be sent the layer ({crew.lost}), and threads would share its state"
+            return None
         return self._stack.enter_context(Crew.of(self._workers))
 
     def _seconds(self) -> float:

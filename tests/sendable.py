@@ -129,11 +129,11 @@ def coupled_backward(g, x):
 
 def rounded(x):
     """A staircase: noise that shows over longer spacings only."""
-    return np.sum(np.round(x * 1e9) / 1e9 * np.arange(x.size))
+    return np.sum(np.tanh(np.round(x * 1e7) / 1e7))
 
 
-def rounded_gradient(x):
-    return np.arange(x.size) * np.ones(x.size)
+def rounded_gradient_wrong(x):
+    return tanh_gradient(x) * np.where(np.arange(x.size) == 3, 1.01, 1)
 
 
 class Dense:

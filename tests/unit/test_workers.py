@@ -50,7 +50,7 @@ CHECKS = {
     "a loss": (check_grad, (sendable.loss, sendable.loss_gradient, x), {}, "match"),
     "a loss, one entry wrong": (check_grad, (sendable.loss, sendable.loss_gradient_wrong, x), {}, "mismatch"),
     "a loss on kinks": (check_grad, (sendable.shrink, sendable.shrink_gradient, with_kinks), {}, "kink"),
-    "treads": (check_grad, (sendable.rounded, sendable.rounded_gradient, x[:60]), {}, None),
+    "treads": (check_grad, (sendable.rounded, sendable.rounded_gradient_wrong, x[:60]), {}, "mismatch"),
     "around the point": (check_grad, (sendable.loss, sendable.loss_gradient, x[:40]), {"order": 2}, "match"),
     "an object": (check_layer, (sendable.Dense(), X), {}, "match"),
     "an object, wrong": (check_layer, (sendable.Dense(wrong=True), X), {}, "mismatch"),
@@ -116,7 +116,7 @@ class Here(Executor):
 @pytest.mark.parametrize("name", CHECKS)
 def test_processes_do_not_change_the_report(name, processes):
     check, arguments, options, verdict = CHECKS[name]
-    assert verdict is None or alone(name).verdict == verdict
+    assert alone(name).verdict == verdict
     found = run(check, arguments, options, workers=processes)
     assert same(found, alone(name)), (found, alone(name))
 
@@ -269,6 +269,28 @@ def test_random_numbers_are_not_drawn_in_several_threads(threads):
     )
 
 
+def test_a_layer_that_cannot_be_made_again_is_left_alone(monkeypatch):
+    kinds = started(monkeypatch)
+
+    def made(setting):
+        raise ValueError("only one of me")
+
+    monkeypatch.setattr(looks.Setting, "made", made)
+    report = run(*CHECKS["a loss"][:3], workers=2)
+    note = "workers: ValueError: only one of me; what they did not do was done here"
+    assert (report.verdict, report.notes, kinds) == (Verdict.MATCH, (note,), [])
+
+
+def test_noise_that_is_measured_again_is_sent_again(monkeypatch):
+    sent = []
+    of = looks.Setting.of.__func__
+    monkeypatch.setattr(looks.Setting, "of", classmethod(lambda cls, *given: sent.append(of(cls, *given)) or sent[-1]))
+    found = run(*CHECKS["treads"][:3], workers=Here())
+    assert same(found, alone("treads"))
+    assert len(sent) == 2
+    assert sent[1].noise.max() > 4 * sent[0].noise.max()
+
+
 def test_little_work_starts_nobody(monkeypatch):
     kinds = started(monkeypatch)
     monkeypatch.setattr(looks, "_WORTH", 1e9)
@@ -276,7 +298,7 @@ def test_little_work_starts_nobody(monkeypatch):
     assert kinds == []
 
 
-@pytest.mark.parametrize("options", [{"budget": 500}, {"method": "complex-step"}])
+@pytest.mark.parametrize("options", [{"budget": 500}, {"time_limit": 60.0}, {"method": "complex-step"}])
 def test_a_budget_is_counted_here(options):
     class Unwanted(Here):
         def submit(self, function, /, *given, **keywords):
