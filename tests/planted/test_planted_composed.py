@@ -220,6 +220,18 @@ def test_right_model_costs_the_sum_of_its_stages(model):
     assert 0 < report.detection_limit < 1e-3
 
 
+def test_a_network_of_6273_entries_behind_one_loss_takes_700_forwards():
+    class Large(WithLoss):
+        def __init__(self):
+            self.layers = [Linear(64, 64, 0), ReLU(), Linear(64, 1, 1), Sigmoid()]
+
+    x, targets = np.random.default_rng(0).normal(size=(32, 64)), np.arange(32)[:, None] % 2 * 1.0
+    report = check_layer(Large(), x, targets=targets, mode="full")
+    assert report.verdict is Verdict.MATCH, str(report)
+    assert sum(summary.judged for summary in report.summaries) == 6273
+    assert report.forward_calls <= 700
+
+
 def test_primals_of_the_report_are_the_models_own():
     names = [summary.name for summary in checked(Network()).summaries]
     assert names == ["x", "layers[0].W", "layers[0].b", "layers[2].W", "layers[2].b"]
