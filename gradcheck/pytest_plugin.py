@@ -48,6 +48,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="PKG",
         help="also check every layer found in a module, package or file, one item each; may be given several times",
     )
+    group.addoption(
+        "--gradcheck-faults",
+        action="append",
+        default=[],
+        metavar="TARGET",
+        help="when the tests have passed, plant faults in the backward passes of a module, package or file, one at a "
+        "time and never on disk, and have the same tests catch them; may be given several times",
+    )
+    group.addoption(
+        "--gradcheck-min-score",
+        type=float,
+        default=100.0,
+        metavar="S",
+        help="with --gradcheck-faults: how many of a hundred the tests have to catch (default: 100)",
+    )
     parser.addini("gradcheck_seed", "as --gradcheck-seed, which is stronger", default="")
     parser.addini("gradcheck_mode", "as --gradcheck-mode, which is stronger", default="")
 
@@ -57,6 +72,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", _MARKER)
     _pytest_settings.validate(config)
     config.pluginmanager.register(Recorder(config), "gradcheck-recorder")
+    if config.getoption("gradcheck_faults"):
+        from gradcheck._pytest_faults import NAME, FaultFinder
+
+        config.pluginmanager.register(FaultFinder(config), NAME)
 
 
 def pytest_report_header(config: pytest.Config) -> str:

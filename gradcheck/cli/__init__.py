@@ -64,6 +64,10 @@ def _run(arguments: argparse.Namespace) -> int:
         from gradcheck.cli.bugs import bugs
 
         return bugs()
+    if arguments.command == "faults":
+        from gradcheck.cli.faults import faults
+
+        return faults(arguments)
     from gradcheck.cli.check import check
 
     return check(arguments)
@@ -92,7 +96,34 @@ def _parser() -> argparse.ArgumentParser:
         epilog="exit codes:\n  0  every line is as expected\n  1  one is not\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    _add_faults(commands)
     return parser
+
+
+def _add_faults(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    faults = commands.add_parser(
+        "faults",
+        help="plant faults in backward passes: does the check catch them?",
+        description="Plant faults in the backward passes of a target, one at a time and never on disk, and list those"
+        " that are not caught.",
+        epilog="example:\n  gradcheck faults layers.py --runner pytest --tests tests/test_layers.py\n\n"
+        "exit codes:\n  0  the score is at least --min-score\n  1  it is not\n"
+        "  2  the command failed, or something fails before any fault is planted\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    faults.add_argument("target", metavar="TARGET", help="package, package.module, file.py, or one of them:name")
+    faults.add_argument(
+        "--min-score", type=float, default=100.0, metavar="S", help="faults to be caught of a hundred (default: 100)"
+    )
+    faults.add_argument(
+        "--runner", choices=("check", "pytest"), default="check", help="who has to catch them (default: check)"
+    )
+    faults.add_argument("--tests", nargs="+", default=(), metavar="PATH", help="tests to run, with --runner pytest")
+    faults.add_argument(
+        "--time-limit", type=float, default=60.0, metavar="SECONDS", help="for each fault (default: 60)"
+    )
+    faults.add_argument("--workers", type=int, metavar="N", help="processes (default: as many as there are cores)")
+    faults.add_argument("-v", "--verbose", action="store_true", help="list what turned out to be no fault as well")
 
 
 def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
