@@ -120,10 +120,11 @@ def check_vjp(
     Workers are sent f and its inputs once, then which entries to move, and send back difference quotients. What agrees
     at its first look is settled by that; everything else is evaluated in the calling process, and so is what a worker
     loses. Of a number of workers, threads are taken where two of them evaluate f faster than one does (NumPy lets them,
-    in large operations), processes where they do not and can be sent f, which must be importable there. Where f draws
-    random numbers, or `reset` is given, threads are not used. Nothing is started for half a second of evaluations, nor
-    where `budget` or `time_limit` is given, where the method is ``"complex-step"``, or for projections. A note says
-    what workers could not do.
+    in large operations), processes where they do not and can be sent f: it must be importable there, and a script
+    guarded by ``if __name__ == "__main__"``. Where f draws random numbers, or `reset` is given, threads are not used;
+    else it must bear being called from several. No thread is started for half a second of evaluations, no process for
+    two; and nobody works where `budget` or `time_limit` is given, where the method is ``"complex-step"``, or for
+    projections. A note says what workers could not do.
 
     Examples
     --------

@@ -27,7 +27,7 @@ from gradcheck.workers import Crew, Lent
 
 _LEAST, _MOST = 8, 512  # probes that are sent together
 _ROUNDS = 4  # so many times are all workers given something: what one round finds out can spare the next
-_WORTH = 0.5  # seconds of evaluations: for less, no threads or processes are started
+_WORTH, _WORTH_PROCESSES = 0.5, 2.0  # seconds of evaluations: for less, no threads or processes are started
 _AT_ONCE = 1.5  # times as long as one evaluation do two take in two threads, where threads are of use
 _TRIES = 3
 
@@ -266,7 +266,8 @@ class Looks:
         if not isinstance(self._workers, int):
             return self._stack.enter_context(Crew.of(self._workers))
         alone = self._seconds()
-        if alone * evaluations < _WORTH:
+        seconds = alone * evaluations
+        if seconds < _WORTH:
             return None
         setting = Setting.of(self._layer, self._point)
         try:
@@ -274,6 +275,8 @@ class Looks:
                 return self._stack.enter_context(Crew.of(self._workers))
         except Exception as error:  # what can be called here cannot be made anew
             self.idle = f"{type(error).__name__}: {error}"
+            return None
+        if seconds < _WORTH_PROCESSES:
             return None
         with ExitStack() as trial:
             crew = trial.enter_context(Crew.of(self._workers, "processes"))

@@ -225,6 +225,7 @@ def started(monkeypatch):
 
     monkeypatch.setattr(Crew, "of", classmethod(noted))
     monkeypatch.setattr(looks, "_WORTH", 0.0)
+    monkeypatch.setattr(looks, "_WORTH_PROCESSES", 0.0)
     return kinds
 
 
@@ -291,9 +292,11 @@ def test_noise_that_is_measured_again_is_sent_again(monkeypatch):
     assert sent[1].noise.max() > 4 * sent[0].noise.max()
 
 
-def test_little_work_starts_nobody(monkeypatch):
+@pytest.mark.parametrize(("limit", "at_once"), [("_WORTH", 1e9), ("_WORTH_PROCESSES", 0.0)])
+def test_little_work_starts_nobody(monkeypatch, limit, at_once):
     kinds = started(monkeypatch)
-    monkeypatch.setattr(looks, "_WORTH", 1e9)
+    monkeypatch.setattr(looks, limit, 1e9)
+    monkeypatch.setattr(looks, "_AT_ONCE", at_once)
     assert same(run(*CHECKS["right"][:3], workers=2), alone("right"))
     assert kinds == []
 
