@@ -19,18 +19,18 @@ from gradcheck.faults.worker import Broken, Job, Lost
 LAYERS = """
 import numpy as np
 
-def square(x):
-    return x * x
+def double(x):
+    return 2 * x
 
-def square_backward(g, x):
-    return 2 * x * g
+def double_backward(g, x):
+    return 2 * g
 """
 WEAK = """
 import numpy as np
-from layers import square_backward
+from layers import double_backward
 
-def test_the_gradient_is_0_at_0():
-    assert square_backward(np.ones(3), np.zeros(3)).tolist() == [0, 0, 0]
+def test_shape():
+    assert double_backward(np.ones(3), np.zeros(3)).shape == (3,)
 """
 
 
@@ -39,6 +39,8 @@ def folder(tmp_path, monkeypatch):
     """An empty current folder, with the layers in it."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "layers.py").write_text(LAYERS, encoding="utf-8")
+    # without the plugin that takes longest to load
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -p no:hypothesispytest\n", encoding="utf-8")
     return tmp_path
 
 
@@ -114,9 +116,9 @@ def doubled_backward(g, x):
 
 def test_a_planted_endless_loop_is_caught_by_the_time_limit(folder):
     (folder / "loop.py").write_text(LOOP, encoding="utf-8")
-    found = outcomes(check_faults("loop.py", time_limit=8, workers=2))
-    assert found["n -= 1"] == (Outcome.CAUGHT, "not done after 8 seconds")
-    assert found["total -= g"] == (Outcome.CAUGHT, "MISMATCH doubled_backward")
+    report = check_faults("loop.py", time_limit=4, workers=2)
+    assert outcomes(report)["n -= 1"] == (Outcome.CAUGHT, "not done after 4 seconds")
+    assert report.results[-1].fault.diff == "- return total\n+ return x"  # the run goes on
 
 
 def test_a_crash_of_the_interpreter_is_caught(folder):
@@ -181,12 +183,12 @@ def test_gradients_are_taken_at_the_same_points_every_time():
 def test_survivors_of_a_weak_test_are_shown_with_their_diff(folder, capsys):
     (folder / "test_weak.py").write_text(WEAK, encoding="utf-8")
     command = ["faults", "layers.py", "--runner", "pytest", "--tests", "test_weak.py"]
-    assert main([*command, "--min-score", "60"]) == 1
+    assert main([*command, "--min-score", "21"]) == 1
     shown = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    row = "SURVIVED layers.py:8 square_backward drop a factor - return 2 * x * g another gradient in square_backward"
+    row = "SURVIVED layers.py:8 double_backward drop a factor - return 2 * g another gradient in double_backward"
     assert row in shown
-    assert shown[shown.index(row) + 1] == "+ return (2 * x)"
-    assert shown[-1] == "layers.py: 9 faults: 4 caught, 0 equivalent, 5 survived; score 44.4"
+    assert shown[shown.index(row) + 1] == "+ return g"
+    assert shown[-1] == "layers.py: 5 faults: 1 caught, 0 equivalent, 4 survived; score 20.0"
 
 
 @pytest.mark.parametrize(
@@ -236,8 +238,8 @@ def test_a_backward_pass_is_what_the_forward_does_not_enter_with_helpers_that_ar
 
 
 def test_a_check_that_fails_already_says_nothing_about_faults(folder):
-    (folder / "wrong.py").write_text(LAYERS.replace("2 * x", "3 * x"), encoding="utf-8")
-    with pytest.raises(TargetError, match=r"1 checks fail before any fault is planted, square_backward first \(MISM"):
+    (folder / "wrong.py").write_text(LAYERS.replace("2 * g", "3 * g"), encoding="utf-8")
+    with pytest.raises(TargetError, match=r"1 checks fail before any fault is planted, double_backward first \(MISM"):
         check_faults("wrong.py")
 
 
