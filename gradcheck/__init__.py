@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         MissingDependencyError,
         TargetError,
     )
+    from gradcheck.faults import check_faults
     from gradcheck.report import Comparison, Explanation, Report, Summary, Verdict, Violation
 
 __version__ = "0.1.0"
@@ -40,6 +41,7 @@ _HOMES = {
         "MissingDependencyError",
         "TargetError",
     ),
+    "gradcheck.faults": ("check_faults",),
     "gradcheck.report": ("Comparison", "Explanation", "Report", "Summary", "Verdict", "Violation"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -60,6 +62,7 @@ __all__ = [
     "TargetError",
     "Verdict",
     "Violation",
+    "check_faults",
     "check_grad",
     "check_jvp",
     "check_layer",

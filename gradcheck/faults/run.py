@@ -76,8 +76,8 @@ def check_faults(
 
     Examples
     --------
-    >>> from gradcheck.faults import check_faults
-    >>> report = check_faults("layers.py")  # doctest: +SKIP
+    >>> import gradcheck
+    >>> report = gradcheck.check_faults("layers.py")  # doctest: +SKIP
     >>> report.score, [result.fault.diff for result in report.survivors]  # doctest: +SKIP
     (100.0, [])
     """
