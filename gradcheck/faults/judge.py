@@ -101,7 +101,10 @@ def judge(target: str, names: Sequence[str]) -> Judgement:
                 return Judgement(f"{name} is not found any more")
             report = run_case(cases[name], {})
             if not report.ok:
-                return Judgement(f"{report.verdict.upper()} {name}")
+                # what the code raised, where that is why nothing was compared
+                raised = report.notes[0].partition(":")[0] if report.notes and not report.summaries else ""
+                is_error = report.verdict is Verdict.INCONCLUSIVE and raised
+                return Judgement(f"{raised if is_error else report.verdict.upper()} {name}")
             if report.verdict is Verdict.KINK:
                 kinks.add(name)
     except BaseException as error:  # the code with the fault may raise anything, SystemExit too
