@@ -87,6 +87,7 @@ class Point:
         self._eps = eps
         self._shared: Callable[[Entry], Differences | None] | None = None
         self._ray: tuple[Entry, EntryRay] | None = None
+        self._is_away = False
         self._measured = False
         self._measured_treads = False
         self._spread_measured: Named | None = None
@@ -115,11 +116,13 @@ class Point:
         """
         base, gradient, shared = self.base, self.gradient, self._shared
         self._shared = self._ray = None  # what was evaluated at the point says nothing of another
+        there, self._is_away = self._is_away, True
         try:
             with self.evaluator.away() as at:
                 yield at
         finally:
             self.base, self.gradient, self._shared, self._ray = base, gradient, shared, None
+            self._is_away = there
 
     def eps(self, name: str) -> float:
         """Return the machine epsilon that a first step along a primal is chosen for."""
@@ -139,8 +142,8 @@ class Point:
         shared = self._shared(entry) if self._shared and not alone else None
         if shared is not None:
             return shared
-        if self._ray is None or self._ray[0] != entry:
-            self._ray = entry, EntryRay(self.evaluator, *entry)
+        if self._is_away or self._ray is None or self._ray[0] != entry:
+            self._ray = entry, EntryRay(self.evaluator, *entry)  # away, the point may have moved on since
         return Differences(self._ray[1], self.base, self.cotangent, self.noise)
 
     def along(self, direction: Named) -> tuple[Differences, ProjectionRay]:

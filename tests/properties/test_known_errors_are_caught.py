@@ -41,7 +41,7 @@ def declared(package):
     return {
         f"{module.removeprefix('reference_impls.')}: {case.name}": case
         for module in modules(package)
-        for case in importlib.import_module(module).gradcheck_cases()
+        for case in getattr(importlib.import_module(module), "gradcheck_cases", list)()
     }
 
 
