@@ -210,7 +210,8 @@ class Differences:
 
 
 def _length(values: Vector) -> float:
-    squares = float(values @ values)
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = float(values @ values)
     return math.sqrt(squares) if _SQUARES[0] < squares < _SQUARES[1] else float(length(values))
 
 

@@ -83,7 +83,7 @@ def _judge_as_a_whole(judge: Judge, name: str, whole: Array, tally: Tally) -> bo
     if not look.is_tight(judge.rtol):
         look.measure_noise()  # rounding of the last bit is the least of it
     if look.is_tight(judge.rtol):
-        tally.comparisons.append(look.agreed(_TIGHT * judge.rtol))
+        tally.comparisons.append(look.agreed(judge.rtol))  # so much would have been let pass by what is asked next
         tally.judged += look.entries
         return True
     small = whole.size <= SMALL

@@ -10,7 +10,7 @@ from gradcheck import Verdict, check_grad, check_vjp
 
 ENTRIES = 100_000
 SHAPE = (256, 256)
-SEEDS = range(5)  # all 50 were tried once: at most 49 forwards for one wrong entry, 307 for ten
+SEEDS = range(5)  # ten were tried once: at most 49 forwards for one wrong entry, 307 for ten
 FORWARDS = {1: 60, 10: 420, 50: 1122}
 
 
@@ -107,7 +107,7 @@ def test_dense_layer_is_judged_to_a_hundred_thousandth_of_its_largest_entries():
     def check(error):
         def pull(g, x, w, b):
             by_x, by_w, by_b = g @ w.T, x.T @ g, g.sum(axis=0)
-            largest.append(min(np.abs(each).max() for each in (by_x, by_w, by_b)))
+            largest.append([np.abs(each).max() for each in (by_x, by_w, by_b)])
             by_w[17, 33] += error
             return by_x, by_w, by_b
 
@@ -116,8 +116,8 @@ def test_dense_layer_is_judged_to_a_hundred_thousandth_of_its_largest_entries():
     right = check(0.0)
     assert right.verdict is Verdict.MATCH
     assert right.forward_calls <= 12
-    assert right.detection_limit <= 1e-5 * largest[0]
-    assert accused(check(1e-5 * largest[0])) == {(17, 33)}
+    assert right.detection_limit <= 1e-5 * max(largest[0])  # that of the vaguest of the three
+    assert accused(check(1e-5 * largest[0][1])) == {(17, 33)}
 
 
 PLACES = {
