@@ -26,6 +26,7 @@ SMALL = 64
 _CULPRITS = 32  # a projection that is not plain is halved until so many entries are found
 _SAMPLED = 4  # so many of the entries on kinks are judged one by one
 _DECADES = 2.0  # entries whose shares lie farther apart than this are projected apart, if together they do not agree
+_VAGUELY = 1e-3  # of the largest entry: what is known to no better is not left to a projection in small primals
 _TIGHT = 1e-3  # of the relative tolerance: so near, nothing that is worth being seen hides behind the largest entry
 _UNEXPLAINED = "the projection disagrees, and no single entry explains it: use mode='full'"
 _VAGUE = "noise drowns the projection: give the outputs themselves, not their sum, or more digits"
@@ -94,6 +95,8 @@ def _judge_as_a_whole(judge: Judge, name: str, whole: Array, tally: Tally) -> bo
         if not block.all():
             look = Look(point, name, np.where(block, whole, 0.0))
         total = _project(look, judge.rtol, largest)
+        if small and total.allowed > _VAGUELY * largest:
+            return False  # a few forwards more tell better
         if total.verdict is Verdict.MATCH:
             tally.comparisons.append(total)
             tally.judged += look.entries

@@ -363,3 +363,13 @@ def test_wrong_gradient_does_not_pass(case):
     for change, verdicts in case.wrong.items():
         report = checked(case, change)
         assert report.verdict in verdicts, f"{case.why}\n{report}"
+
+
+def test_a_vague_projection_of_few_entries_leaves_them_to_be_judged_one_by_one():
+    """Beside the noise of float32 inside f, the sum of two errors of 1 % may be small; each by itself is not."""
+    x = np.array([0.5, -1.0])
+    for seed in range(20):
+        right = check_vjp(tanh32, lambda g, x: g * tanh_slope(x), x, mode="fast", seed=seed)
+        wrong = check_vjp(tanh32, lambda g, x: 1.01 * g * tanh_slope(x), x, mode="fast", seed=seed)
+        assert right.verdict is MATCH, str(right)
+        assert wrong.verdict is MISMATCH, str(wrong)

@@ -116,7 +116,9 @@ def test_dense_layer_is_judged_to_a_hundred_thousandth_of_its_largest_entries():
     right = check(0.0)
     assert right.verdict is Verdict.MATCH
     assert right.forward_calls <= 12
-    assert right.detection_limit <= 1e-5 * max(largest[0])  # that of the vaguest of the three
+    limits = {c.name: c.limit for c in right.comparisons}
+    assert all(limits[name] <= 1e-5 * most for name, most in zip("xwb", largest[0], strict=True))
+    assert right.detection_limit == max(limits.values())
     assert accused(check(1e-5 * largest[0][1])) == {(17, 33)}
 
 

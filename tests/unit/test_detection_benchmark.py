@@ -275,8 +275,5 @@ def test_readme_shows_this_table():
     ]
     packages = ["gradcheck", "gradcheck", "torch", "torch", "jax", "jax", "autograd", "scipy", "usual"]
     assert [cell["checker"].split()[0].strip(",") for cell in cells] == packages
-    full, fast = cells[:2]
-    assert [full[column] for column in ("right accused", "accused at kinks", "wrong missed")] == ["0", "0", "0"]
-    # what fast mode misses is said, and is to lie below its stated limit (test_table.py, "keep their word")
-    assert [fast[column] for column in ("right accused", "accused at kinks")] == ["0", "0"]
-    assert f"Fast mode misses {fast['wrong missed']}" in section
+    for own in cells[:2]:
+        assert [own[column] for column in ("right accused", "accused at kinks", "wrong missed")] == ["0", "0", "0"]

@@ -236,8 +236,8 @@ ROWS = [
         "max-of-nearly-equal",
         lambda x: x.max(axis=1),
         at_largest,
-        (np.array([[1.0, 1.0 + 4e-9, 0.0], [5.0, 5.0 - 1e-7, 4.0]]),),
-        "the runner-up is 4e-9 behind: tensorflow-fast-rcnn#12",
+        (np.array([[1.0, 1.0 + 1e-9, 0.0], [5.0, 5.0 - 1e-7, 4.0]]),),
+        "the runner-up is 1e-9 behind: tensorflow-fast-rcnn#12",
         wrong={"runner-up": lambda g, x: at_largest(g, x)[:, [1, 0, 2]]},
     ),
     Row(
