@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from gradcheck.choose import FULL_UP_TO
 from gradcheck.evaluate import Evaluator
-from gradcheck.judge import OTHERS_KEPT
 from gradcheck.layer import Layer, Named, Part
 from gradcheck.options import Options
 from gradcheck.report import Comparison, Report, Summary, Verdict
 from gradcheck.run import run
+from gradcheck.tally import OTHERS_KEPT
 
 _WORTH_IT = 500  # entries: fewer cost less as a whole than to take the model apart
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from gradcheck.difference import CONFIDENCE, Differences, Level
 from gradcheck.evaluate import BudgetSpent
-from gradcheck.judge import OTHERS_KEPT, SECOND, SUSPICIOUS, Doubt, Judge, Tally
+from gradcheck.judge import SECOND, SUSPICIOUS, Doubt, Judge
 from gradcheck.layer import Array
 from gradcheck.looks import Plan
 from gradcheck.point import Entry, Point
@@ -22,6 +22,7 @@ from gradcheck.probe import default_step, power_of_two, signed
 from gradcheck.report import Comparison, Verdict
 from gradcheck.shared import Look, Movable, SharedRay, in_turns
 from gradcheck.structure import FEWEST, Indices, Mask, Structure, detect
+from gradcheck.tally import OTHERS_KEPT, Tally
 from gradcheck.tolerance import MEANINGFUL
 
 _ENOUGH = 32  # entries of one verdict that are measured alone as well; wrong ones that are looked into one by one

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
@@ -20,13 +20,12 @@ from gradcheck.point import Entry, Point
 from gradcheck.probe import default_step, signed
 from gradcheck.report import Comparison, Verdict
 from gradcheck.settle import Settled, settle, settle_along, tells
+from gradcheck.tally import Tally
 from gradcheck.tolerance import agree, allowed, meaningful
 
 if TYPE_CHECKING:
     from gradcheck.looks import Looks
 
-OTHERS_KEPT = 10
-"""So many comparisons of entries that are not wrong are kept, the worst."""
 SUSPICIOUS = 1e-2
 """One-sided slopes that differ by more than this part of themselves are looked at twice."""
 _CLEAR = 1e-3  # a bar of the first step below this part of an entry is good enough; a ladder would only sharpen it
@@ -37,34 +36,6 @@ SECOND = 16.0
 """How many times finer a second look is."""
 _ALONE = 3  # so few doubtful entries are measured one by one, not together
 _WORTH_SPLITTING = 128  # so few doubtful entries are split again where together they are too vague
-
-
-@dataclass
-class Tally:
-    """What was found for one primal.
-
-    Attributes
-    ----------
-    comparisons : list of Comparison
-        One for each entry (or projection) looked at.
-    judged : int
-        Entries judged, directly or as part of a projection.
-    forward_calls : int
-        Spent on it.
-    left_out : int
-        Entries that the budget did not reach.
-    limit : float
-        Of those that agree and are not in `comparisons`: the smallest error that would have been seen in each.
-    notes : list of str
-        What else the reader should know.
-    """
-
-    comparisons: list[Comparison] = field(default_factory=list)
-    judged: int = 0
-    forward_calls: int = 0
-    left_out: int = 0
-    limit: float = 0.0
-    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ from dataclasses import replace
 import numpy as np
 
 from gradcheck.evaluate import Evaluator
-from gradcheck.judge import Tally
 from gradcheck.layer import Array, Layer, Named
 from gradcheck.parts import as_double, eps_of, is_inexact, parts
 from gradcheck.probe import signed
 from gradcheck.report import Comparison, Verdict
 from gradcheck.summarise import MISMATCHES_KEPT
+from gradcheck.tally import Tally
 from gradcheck.tolerance import default_rtol
 
 _DOUBLE = eps_of(np.float64)

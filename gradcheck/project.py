@@ -12,7 +12,7 @@ import numpy.typing as npt
 from gradcheck import kink
 from gradcheck.evaluate import BudgetSpent
 from gradcheck.full import full
-from gradcheck.judge import BY_LUCK, Judge, Tally
+from gradcheck.judge import BY_LUCK, Judge
 from gradcheck.layer import Array, Named
 from gradcheck.point import Entry, Point
 from gradcheck.probe import default_step, exact
@@ -20,6 +20,7 @@ from gradcheck.report import Comparison, Verdict
 from gradcheck.rounded import forgotten
 from gradcheck.search import MOST, OFF, Residual, Search, moved_off
 from gradcheck.settle import settle_along
+from gradcheck.tally import Tally
 
 SMALL = 64
 """Primals of so few entries are judged entry by entry as soon as a projection does not settle them."""

@@ -16,7 +16,7 @@ from gradcheck.evaluate import BudgetSpent, Evaluator, Pass, Vector, left_domain
 from gradcheck.explain import FEW, MOST, explain, explain_shapes
 from gradcheck.full import full
 from gradcheck.joint import judge_jointly
-from gradcheck.judge import Judge, Tally
+from gradcheck.judge import Judge
 from gradcheck.layer import Array, BrokenContract, Layer, Named
 from gradcheck.looks import Looks
 from gradcheck.options import Options
@@ -37,6 +37,7 @@ from gradcheck.probe import signed
 from gradcheck.project import SMALL, fast
 from gradcheck.report import Explanation, Report, Verdict, Violation
 from gradcheck.summarise import summarise
+from gradcheck.tally import Tally
 from gradcheck.tolerance import default_rtol
 
 _LOOKED_INTO = 16  # entries of a misshapen gradient that are compared, to say more about it

@@ -6,10 +6,10 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from gradcheck.judge import OTHERS_KEPT, Tally
 from gradcheck.layer import Array, Layer
 from gradcheck.parts import PARTS
 from gradcheck.report import Report, Summary, Verdict, Violation
+from gradcheck.tally import OTHERS_KEPT, Tally
 from gradcheck.tolerance import agree
 
 MISMATCHES_KEPT = 1000

@@ -41,6 +41,7 @@ ORDER = [
     "ties",
     "joint",
     "accuse",
+    "tally",
     "judge",
     "shared",
     "looks",

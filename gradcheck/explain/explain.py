@@ -20,10 +20,10 @@ from gradcheck.explain.pullbacks import homogeneity, independent, not_transposed
 from gradcheck.explain.repeats import repeated, ties
 from gradcheck.explain.shapes import misshapen
 from gradcheck.explain.terms import along_both, along_slices, in_groups, one_term
-from gradcheck.judge import Tally
 from gradcheck.layer import Named
 from gradcheck.parts import as_double
 from gradcheck.report import Explanation, Verdict
+from gradcheck.tally import Tally
 
 Hypothesis = Callable[[Evidence], Iterable[Guess]]
 
