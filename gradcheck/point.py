@@ -87,7 +87,7 @@ class Point:
         self._eps = eps
         self._shared: Callable[[Entry], Differences | None] | None = None
         self._ray: tuple[Entry, EntryRay] | None = None
-        self._is_away = False
+        self._moves_on = False
         self._measured = False
         self._measured_treads = False
         self._spread_measured: Named | None = None
@@ -109,20 +109,20 @@ class Point:
         return natural(self.evaluator.point[name])
 
     @contextmanager
-    def away(self) -> Iterator[Named]:
+    def away(self, *, stays: bool = False) -> Iterator[Named]:
         """Let the evaluator's point, `base` and `gradient` be changed inside the context; all are put back at the end.
 
-        Yields a copy of the point as it was.
+        Yields a copy of the point as it was. Where it `stays` once moved, what is evaluated there is remembered too.
         """
         base, gradient, shared = self.base, self.gradient, self._shared
         self._shared = self._ray = None  # what was evaluated at the point says nothing of another
-        there, self._is_away = self._is_away, True
+        moves_on, self._moves_on = self._moves_on, not stays
         try:
             with self.evaluator.away() as at:
                 yield at
         finally:
             self.base, self.gradient, self._shared, self._ray = base, gradient, shared, None
-            self._is_away = there
+            self._moves_on = moves_on
 
     def eps(self, name: str) -> float:
         """Return the machine epsilon that a first step along a primal is chosen for."""
@@ -142,7 +142,7 @@ class Point:
         shared = self._shared(entry) if self._shared and not alone else None
         if shared is not None:
             return shared
-        if self._is_away or self._ray is None or self._ray[0] != entry:
+        if self._moves_on or self._ray is None or self._ray[0] != entry:
             self._ray = entry, EntryRay(self.evaluator, *entry)  # away, the point may have moved on since
         return Differences(self._ray[1], self.base, self.cotangent, self.noise)
 

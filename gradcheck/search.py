@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
-from gradcheck.difference import Differences, Level
-from gradcheck.evaluate import Vector
+from gradcheck.difference import Level
 from gradcheck.judge import Doubt, Judge
 from gradcheck.layer import Array
 from gradcheck.point import Entry, Point
-from gradcheck.probe import EntryRay, Ray, default_step, power_of_two, signed
+from gradcheck.probe import default_step, power_of_two, signed
 from gradcheck.report import Comparison, Verdict
 from gradcheck.tolerance import agree
 
@@ -34,7 +32,6 @@ _STEADY = 0.1  # of the smallest error among several
 _BENT = 0.2
 _DECADES = 2.0  # errors judged together differ by no more
 _COARSE, _FINE_ENOUGH, _FINEST = 2.0**6, 2.0**-3, 2.0**-10  # of the first step: an error that is the same is no kink's
-_REMEMBERED = 1 << 23  # numbers of past evaluations that are kept while an entry is judged
 
 Box = tuple[slice, ...]
 
@@ -250,18 +247,17 @@ class Search:
         if entry in self._errors or entry in self._right:
             return entry in self._errors
         point, rtol = self._point, self._judge.rtol
-        with _remembering(point, entry):
-            differences = point.along_entry(entry)
-            level = differences.level(default_step(point.eps(self._name), differences.ray.scale))
-            analytic = point.analytic(entry)
-            if agree(analytic, level.central, level.noise, rtol) or not math.isfinite(level.central):
-                self._right.add(entry)
-                return False
-            self._errors[entry] = Residual(analytic - level.central, level.noise + rtol * abs(analytic))
-            if len(self.found) < _ONE_BY_ONE or not self._all_wrong():
-                self.found[entry] = self._judged(entry)
-            else:
-                self._waiting.append((entry, level))
+        differences = point.along_entry(entry)
+        level = differences.level(default_step(point.eps(self._name), differences.ray.scale))
+        analytic = point.analytic(entry)
+        if agree(analytic, level.central, level.noise, rtol) or not math.isfinite(level.central):
+            self._right.add(entry)
+            return False
+        self._errors[entry] = Residual(analytic - level.central, level.noise + rtol * abs(analytic))
+        if len(self.found) < _ONE_BY_ONE or not self._all_wrong():
+            self.found[entry] = self._judged(entry)
+        else:
+            self._waiting.append((entry, level))
         return True
 
     def _all_wrong(self) -> bool:
@@ -283,8 +279,7 @@ class Search:
             for entry, level in group:
                 if together:
                     self.found[entry] = _wrong(entry, self._point.analytic(entry), level, self._judge.rtol)
-                    continue
-                with _remembering(self._point, entry):
+                else:
                     self.found[entry] = self._judged(entry)
 
     def _are_wrong_together(self, group: list[tuple[Entry, Level]]) -> bool:
@@ -347,36 +342,6 @@ def _written(box: Box, shape: Iterable[int]) -> str:
     return f"[{', '.join(parts)}]" if set(parts) != {":"} else ""
 
 
-class _Remembered:
-    """A ray that evaluates no step twice."""
-
-    def __init__(self, ray: Ray, outputs: int) -> None:
-        self.scale, self.magnitude, self.spacing = ray.scale, ray.magnitude, ray.spacing
-        self._ray = ray
-        self._seen: OrderedDict[float, tuple[Vector, float]] = OrderedDict()
-        self._kept = max(2, _REMEMBERED // max(outputs, 1))
-
-    def at(self, step: float) -> tuple[Vector, float]:
-        """See `Ray.at`."""
-        if step not in self._seen:
-            self._seen[step] = self._ray.at(step)
-            if len(self._seen) > self._kept:
-                self._seen.popitem(last=False)
-        return self._seen[step]
-
-
-@contextmanager
-def _remembering(point: Point, entry: Entry) -> Iterator[None]:
-    """Evaluate no step along an entry twice inside the context."""
-    ray = _Remembered(EntryRay(point.evaluator, *entry), point.base.size)
-
-    def along(asked: Entry) -> Differences | None:
-        return Differences(ray, point.base, point.cotangent, point.noise) if asked == entry else None
-
-    with point.sharing(along):
-        yield
-
-
 @contextmanager
 def moved_off(point: Point) -> Iterator[bool]:
     """Move the whole point a little, to where nothing is tied or zero by construction; tell whether f is finite there.
@@ -384,7 +349,7 @@ def moved_off(point: Point) -> Iterator[bool]:
     Outputs and gradient are those of the moved point inside the context.
     """
     evaluator = point.evaluator
-    with point.away() as at:
+    with point.away(stays=True) as at:
         for name in point.gradient:  # constants stay where they are
             shift = OFF * point.natural(name) * signed(point.rng, at[name].shape)
             evaluator.point[name][...] = at[name] + shift.astype(at[name].dtype)

@@ -1,4 +1,4 @@
-"""gradcheck.point: is what was evaluated along an entry remembered at the point, and nowhere else?"""
+"""gradcheck.point: is what was evaluated along an entry remembered where the point stays, and nowhere else?"""
 
 import numpy as np
 
@@ -35,3 +35,15 @@ def test_each_place_the_point_is_moved_to_is_evaluated_anew():
             slopes.append(point.along_entry(("x", (1,))).level(2.0**-10).central)
     slopes.append(point.along_entry(("x", (1,))).level(2.0**-10).central)
     assert np.allclose(slopes, [12, 27, 48, 12], rtol=1e-6)
+
+
+def test_where_the_point_stays_the_same_step_is_evaluated_once_and_forgotten_after():
+    point = point_of(lambda x: x**3, np.array([1.0, 2.0]))
+    with point.away(stays=True):
+        point.evaluator.point["x"][1] = 3.0
+        point.base = point.evaluator.outputs("moved")
+        there = point.along_entry(("x", (1,))).level(2.0**-10)
+        before = point.evaluator.forward_calls
+        assert point.along_entry(("x", (1,))).level(2.0**-10) == there
+        assert point.evaluator.forward_calls == before
+    assert np.isclose(point.along_entry(("x", (1,))).level(2.0**-10).central, 12, rtol=1e-6)
