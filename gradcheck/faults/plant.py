@@ -13,7 +13,7 @@ from gradcheck.faults.operators import OPERATORS, Alike
 
 __all__ = ["plant"]
 
-_STATEMENTS = (cst.BaseSmallStatement, cst.If, cst.While, cst.For, cst.With)
+_STATEMENTS = (cst.BaseSmallStatement, cst.BaseCompoundStatement)
 
 
 def plant(file: str, source: str, functions: Mapping[str, Alike]) -> Iterator[Fault]:
@@ -128,6 +128,10 @@ class _Sites(cst.CSTVisitor):
             last = self._span(node.iter)[1]
         elif isinstance(node, cst.With):
             last = self._span(node.items[-1].item)[1]
+        elif isinstance(node, cst.Match):
+            last = self._span(node.subject)[1]
+        elif isinstance(node, cst.BaseCompoundStatement):
+            last = first
         return first, last
 
     def _span(self, node: cst.CSTNode) -> tuple[int, int]:

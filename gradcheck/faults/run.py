@@ -162,14 +162,19 @@ class Plan:
         known = self._needed(process, "look_around", self.target, self.runner == "check")
         if known.failed:
             name, verdict = next(iter(known.failed.items()))
+            others = f", and {len(known.failed) - 1} more" if len(known.failed) > 1 else ""
             raise TargetError(
-                f"{self.target}: {len(known.failed)} checks fail before any fault is planted, {name} first"
-                f" ({verdict}); see gradcheck check {self.target}"
+                f"{self.target}: the check of {name} fails before any fault is planted ({verdict}){others};"
+                f" see gradcheck check {self.target}"
             )
         if self.runner == "pytest":
             code, failed = self._needed(process, "run_tests", self.tests)
             if code:
-                raise TargetError(f"the tests fail before any fault is planted: pytest ended with code {code} {failed}")
+                from pytest import ExitCode  # for its names of the codes
+
+                why = failed or ExitCode(code).name.lower().replace("_", " ")
+                command = " ".join(("pytest", *self.tests))
+                raise TargetError(f"the tests fail before any fault is planted: {why}; see {command}")
         self._traces = known.traces
         self._right = self._needed(process, "differentiate", self.target, tuple(self._traces))
         self.faults = [*self._plant()]
@@ -190,7 +195,8 @@ class Plan:
                 for one, other in trace.alike.get((file, function), ()):
                     alike[one].add(other)
         for file in sorted(functions):
-            yield from plant(file, Path(file).read_text(encoding="utf-8"), functions[file])
+            # in the encoding that the file itself names
+            yield from plant(file, importlib.util.decode_source(Path(file).read_bytes()), functions[file])
 
     def _result(self, process: Process, fault: Fault) -> Result:
         """Say what becomes of one fault."""

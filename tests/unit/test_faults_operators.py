@@ -119,6 +119,30 @@ def test_other_functions_annotations_defaults_and_messages_are_left_alone():
     assert {fault.line for fault in plant("layers.py", SOURCE, {"Layer.backward.<locals>.inner": {}})} == {13}
 
 
+HEADS = """def f(g, x):
+    try:
+        y = g + x
+    except (ValueError, ArithmeticError):
+        pass
+    else:
+        class Inner(Base):
+            z = 3
+    match y.ndim + 1:
+        case 2 if y.size > 7:
+            return y
+    with open(a) as b:
+        return b - x
+"""
+
+
+def test_every_kind_of_statement_is_entered():
+    faults = list(plant("layers.py", HEADS, {"f": {}}))
+    assert {fault.line for fault in faults} == {3, 9, 10, 13}
+    assert {fault.span for fault in faults if fault.line == 9} == {(9, 9)}
+    for fault in faults:
+        compile(fault.source, "layers.py", "exec")
+
+
 def test_no_fault_is_planted_twice_and_each_can_be_compiled():
     faults = list(plant("layers.py", SOURCE, {"forward": {"x": ["scale"]}, "Layer.backward": {}}))
     assert len({fault.source for fault in faults}) == len(faults) > 8

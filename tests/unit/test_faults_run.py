@@ -149,6 +149,14 @@ def cube_backward(g, x):
 """
 
 
+def test_a_file_is_read_in_the_encoding_that_it_names(folder):
+    text = "# coding: latin-1\r\n" + LAYERS.replace("\n", "\r\n").replace("return 2 * g", 'return "\xe9" and 2 * g')
+    (folder / "layers.py").write_bytes(text.encode("latin-1"))
+    report = check_faults("layers.py")
+    assert "- return \"\xe9\" and 2 * g\n+ return \"\xe9\" and 2 / g" in [each.fault.diff for each in report.results]
+    assert report.score == 100
+
+
 def test_equivalence_is_proved_at_points_that_the_check_does_not_look_at(folder):
     (folder / "cube.py").write_text(EQUIVALENT, encoding="utf-8")
     found = outcomes(check_faults("cube.py"))
@@ -200,7 +208,7 @@ def test_survivors_of_a_weak_test_are_shown_with_their_diff(folder, capsys):
         (["layers.py", "--time-limit", "0"], 2, "time_limit was 0.0; expected a number of seconds, more than 0"),
         (["layers.py", "--workers", "0"], 2, "workers was 0; expected a number of processes, 1 or more"),
         (["layers.py", "--tests", "test_weak.py"], 2, "tests were given, but the runner is 'check'"),
-        (["layers.py", "--runner", "pytest", "--tests", "nothing.py"], 2, "the tests fail before any fault is planted"),
+        (["layers.py", "--runner", "pytest", "--tests", "no.py"], 2, "planted: usage error; see pytest no.py"),
     ],
 )
 def test_exit_codes(folder, capsys, arguments, code, message):
@@ -239,7 +247,7 @@ def test_a_backward_pass_is_what_the_forward_does_not_enter_with_helpers_that_ar
 
 def test_a_check_that_fails_already_says_nothing_about_faults(folder):
     (folder / "wrong.py").write_text(LAYERS.replace("2 * g", "3 * g"), encoding="utf-8")
-    with pytest.raises(TargetError, match=r"1 checks fail before any fault is planted, double_backward first \(MISM"):
+    with pytest.raises(TargetError, match=r"check of double_backward fails before any fault is planted \(MISM"):
         check_faults("wrong.py")
 
 
