@@ -170,9 +170,9 @@ class Plan:
         if self.runner == "pytest":
             code, failed = self._needed(process, "run_tests", self.tests)
             if code:
-                from pytest import ExitCode  # for its names of the codes
+                import pytest  # for its names of the codes
 
-                why = failed or ExitCode(code).name.lower().replace("_", " ")
+                why = failed or pytest.ExitCode(code).name.lower().replace("_", " ")
                 command = " ".join(("pytest", *self.tests))
                 raise TargetError(f"the tests fail before any fault is planted: {why}; see {command}")
         self._traces = known.traces
