@@ -153,7 +153,7 @@ def test_a_file_is_read_in_the_encoding_that_it_names(folder):
     text = "# coding: latin-1\r\n" + LAYERS.replace("\n", "\r\n").replace("return 2 * g", 'return "\xe9" and 2 * g')
     (folder / "layers.py").write_bytes(text.encode("latin-1"))
     report = check_faults("layers.py")
-    assert "- return \"\xe9\" and 2 * g\n+ return \"\xe9\" and 2 / g" in [each.fault.diff for each in report.results]
+    assert '- return "\xe9" and 2 * g\n+ return "\xe9" and 2 / g' in [each.fault.diff for each in report.results]
     assert report.score == 100
 
 
