@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 import gradcheck
-from benchmarks.checks.problems import entries, problems, sigmoid, sigmoid_backward
+from benchmarks.checks.problems import entries, problems
 from benchmarks.checks.tools import NAMES, affords, installed
 from benchmarks.detection.ask import ask
 from benchmarks.detection.tools import Answer
-from benchmarks.peers import one_thread
+from gradcheck.bench.checks import sigmoid, sigmoid_backward
+from gradcheck.bench.peers import one_thread
 
 PROBLEMS = {problem.id: problem for problem in problems()}
 

@@ -1,6 +1,6 @@
 """What does a kernel cost, beside its one line of NumPy, the peers, and what no kernel can be faster than?
 
-`python -m benchmarks.interleaved kernels` takes them in turn and prints ratios, which these times are too far apart for.
+`gradcheck bench --only kernels` takes them in turn and prints ratios, which these times are too far apart for.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.kernel_calls import DTYPES, NUMBERS, OURS, calls, limits
-from benchmarks.peers import one_thread
+from gradcheck.bench.kernels import DTYPES, NUMBERS, OURS, calls, limits
+from gradcheck.bench.peers import one_thread
 
 pytestmark = pytest.mark.benchmark(max_time=0.2)
 WHO = ("kernel", "kernel, new array", "one line", "torch", "jax.jit")

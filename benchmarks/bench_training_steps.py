@@ -1,6 +1,6 @@
 """What does a training step cost, beside the matrix products that it consists of, the notebooks and the peers?
 
-Every step is first seen to do the same as row-major's. `python -m benchmarks.interleaved steps` takes them in turn and
+Every step is first seen to do the same as row-major's. `gradcheck bench --only steps` takes them in turn and
 prints ratios, which these times are too far apart for.
 """
 
@@ -11,8 +11,8 @@ from functools import lru_cache
 import numpy as np
 import pytest
 
-from benchmarks.peers import one_thread
-from benchmarks.step_calls import DTYPES, MAKERS, SIZES, Problem, steps
+from gradcheck.bench.peers import one_thread
+from gradcheck.bench.steps import DTYPES, MAKERS, SIZES, Start, steps
 
 pytestmark = pytest.mark.benchmark(max_time=0.3, min_rounds=3)
 made = lru_cache(maxsize=1)(lambda size, dtype: set(steps(size, dtype)))
@@ -30,7 +30,7 @@ def _one_thread():
 def test_step(benchmark, size, dtype, who):
     if who not in made(size, dtype):
         pytest.skip("not installed, or not made for this size")
-    problem = Problem.of(size, dtype)
+    problem = Start.of(size, dtype)
     step, reference = MAKERS[who](problem), MAKERS["row-major"](problem)
     step.call()
     reference.call()

@@ -14,8 +14,8 @@ from concurrent.futures import Future
 
 import numpy as np
 
-from benchmarks.peers import one_thread
 from gradcheck import check_vjp
+from gradcheck.bench.peers import one_thread
 
 EXAMPLES = 64
 FULL = (100, 316, 1000)

@@ -22,6 +22,7 @@ ORDER = [
     "report",
     "layer",
     "parts",
+    "blocks",
     "adapters",
     "evaluate",
     "contract",
@@ -61,6 +62,7 @@ ORDER = [
     "case",
     "discover",
     "faults",
+    "bench",
     "strategies",
     "_pytest_settings",
     "_pytest_recorder",
@@ -73,6 +75,7 @@ ORDER = [
 ]
 """From the bottom to the top: each may import those before it, and no other."""
 ALLOWED = {  # beside the standard library and numpy
+    "bench": {"jinja2", "matplotlib", "threadpoolctl"},  # an extra; inside the functions that need it
     "cli": {"rich"},
     "report": {"jinja2"},  # in html.py, inside the function that needs it
     "strategies": {"hypothesis"},

@@ -14,6 +14,7 @@ from benchmarks.checks.tools import affords
 from benchmarks.detection.ask import Asked, ask
 from benchmarks.detection.problem import Problem
 from benchmarks.detection.tools import Tool
+from gradcheck.bench.facts import exponent as fitted
 
 _TURN = 2e-2  # seconds that a forward and a backward are repeated for
 _ONCE = 2.0  # a check that takes so many seconds is not asked again
@@ -89,6 +90,4 @@ def exponent(facts: Sequence[Mapping[str, Any]], family: str, name: str) -> floa
         for each in facts
         if each["family"] == family and name in each["checkers"]
     ]
-    if len(sizes) < 2:
-        return None
-    return float(np.polyfit(*np.log(np.array(sizes)).T, 1)[0])
+    return fitted([n for n, _ in sizes], [seconds for _, seconds in sizes])

@@ -1,17 +1,21 @@
-"""How does each take a training step: the ports, the notebooks as written, and the peers as their documentation says?
+"""How does each take a training step? The ports, the notebooks as written, the peers as their documentation says.
 
 All of one network, ReLU and sigmoid under the cross-entropy, from the same start on the same examples. A step is
 forward, backward and update, without the loss; a rate so small that the network stays where it is.
 """
+# ruff: noqa: N803, N806  # matrices are capitals, as in the notebooks
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
-from benchmarks.peers import load
+from gradcheck.bench.measure import Problem
+from gradcheck.bench.peers import load
 from reference_impls import class_based, column_major, kernels, per_sample_sgd, row_major
 from reference_impls.notebooks import class_based as class_based_notebook
 from reference_impls.notebooks import column_major as column_major_notebook
@@ -32,8 +36,8 @@ LONG = 2**18
 
 
 @dataclass(frozen=True)
-class Problem:
-    """Examples and a start: (num_examples, features) and so on."""
+class Start:
+    """Examples and parameters: X (num_examples, features) and so on, row-major."""
 
     X: Any
     Y: Any
@@ -43,7 +47,8 @@ class Problem:
     b2: Any
 
     @classmethod
-    def of(cls, size: str, dtype: str) -> Problem:
+    def of(cls, size: str, dtype: str) -> Start:
+        """Draw them, the same each time."""
         n, inputs, hidden = SIZES[size]
         rng = np.random.default_rng(0)
         X, Y = rng.normal(size=(n, inputs)), rng.integers(0, 2, (n, 1))
@@ -51,7 +56,8 @@ class Problem:
         return cls(*(part.astype(dtype) for part in (X, Y, W1, np.zeros((1, hidden)), W2, np.zeros((1, 1)))))
 
     @property
-    def parameters(self):
+    def parameters(self) -> list[Any]:
+        """Copies of the four."""
         return [part.copy() for part in (self.W1, self.b1, self.W2, self.b2)]
 
 
@@ -59,16 +65,16 @@ class Problem:
 class Step:
     """A call that takes a step, and what the first weights are now (None where they need not be the batch's)."""
 
-    call: Any
-    weights: Any = None
+    call: Callable[[], object]
+    weights: Callable[[], Any] | None = None
 
 
-def products(p: Problem) -> Step:
-    """The limit: the matrix products that a step consists of, and nothing else."""
+def products(p: Start) -> Step:
+    """Return the limit: the matrix products that a step consists of, and nothing else."""
     W1, _, W2, _ = p.parameters
     z1, z2, dW1, dW2 = p.X @ W1, p.X @ W1 @ W2, np.empty_like(W1), np.empty_like(W2)
 
-    def call():
+    def call() -> None:
         p.X.dot(W1, z1)
         z1.dot(W2, z2)
         z1.T.dot(z2, dW2)
@@ -78,7 +84,7 @@ def products(p: Problem) -> Step:
     return Step(call)
 
 
-def port(module, X, Y, parameters, rate) -> Step:
+def _port(module: Any, X: Any, Y: Any, parameters: list[Any], rate: float) -> Step:
     network = module.Network([len(parameters[0]), parameters[0].shape[1], 1], dtype=parameters[0].dtype)
     for values, start in zip(network.parameters.values(), parameters, strict=True):
         values[...] = start.T if module is column_major else start.reshape(values.shape)
@@ -86,24 +92,29 @@ def port(module, X, Y, parameters, rate) -> Step:
     return Step(lambda: network.step(X, Y, rate), lambda: first.T if module is column_major else first)
 
 
-def in_row_major(p):
-    return port(row_major, p.X, p.Y, p.parameters, RATE)
+def in_row_major(p: Start) -> Step:
+    """Take the port's step."""
+    return _port(row_major, p.X, p.Y, p.parameters, RATE)
 
 
-def in_column_major(p):
-    return port(column_major, p.X.T.copy(), p.Y.T.copy(), p.parameters, RATE * len(p.X))
+def in_column_major(p: Start) -> Step:
+    """Take the port's step; its loss is the mean."""
+    return _port(column_major, p.X.T.copy(), p.Y.T.copy(), p.parameters, RATE * len(p.X))
 
 
-def in_classes(p):
-    return port(class_based, p.X, p.Y, p.parameters, RATE * len(p.X))
+def in_classes(p: Start) -> Step:
+    """Take the port's step; its loss is the mean."""
+    return _port(class_based, p.X, p.Y, p.parameters, RATE * len(p.X))
 
 
-def by_sample(p):
-    step = port(per_sample_sgd, p.X, p.Y, p.parameters, RATE)
+def by_sample(p: Start) -> Step:
+    """Take the port's steps, one an example: its weights are not those of a batch."""
+    step = _port(per_sample_sgd, p.X, p.Y, p.parameters, RATE)
     return Step(step.call)
 
 
-def by_sample_compiled(p):
+def by_sample_compiled(p: Start) -> Step | None:
+    """Take the port's steps with its pass in numba; None without numba."""
     if load("numba") is None:
         return None
     W1, b1, W2, b2 = p.parameters
@@ -111,13 +122,13 @@ def by_sample_compiled(p):
     return Step(lambda: kernels.descend_one_by_one(p.X, p.Y, [W1, W2], [b1, b2], RATE, one_pass=one_pass))
 
 
-def row_major_as_written(p):
+def row_major_as_written(p: Start) -> Step | None:
     """Only where there are as many examples as hidden units: elsewhere its bias gradient does not fit."""
     if len(p.X) != p.W1.shape[1] or p.W1.size >= LONG:
         return None
     state = p.parameters
 
-    def call():
+    def call() -> None:
         W1, b1, W2, b2 = state
         z_1, a_1, _, a_2 = row_major_notebook.forward(p.X, W1, b1, W2, b2)
         gradients = row_major_notebook.backward(p.X, p.Y, z_1, a_1, a_2, W2, 1.0)
@@ -126,24 +137,28 @@ def row_major_as_written(p):
     return Step(call)
 
 
-def column_major_as_written(p):
+def column_major_as_written(p: Start) -> Step:
+    """Take the notebook's step."""
     W1, b1, W2, b2 = (part.T.copy() for part in p.parameters)
-    state, X, Y = [{"1": W1, "2": W2}, {"1": b1, "2": b2}], p.X.T.copy(), p.Y.T.copy()
+    state: Any = [{"1": W1, "2": W2}, {"1": b1, "2": b2}]
+    X, Y = p.X.T.copy(), p.Y.T.copy()
 
-    def call():
-        _, Z, A = column_major_notebook.forward(X, *state)
-        dZ = column_major_notebook.backward(Y, A, Z, state[0])
-        state[:] = column_major_notebook.update_parameters(dZ, A, *state, RATE * X.shape[1])[:2]
+    def call() -> None:
+        W, b = state
+        _, Z, A = column_major_notebook.forward(X, W, b)
+        dZ = column_major_notebook.backward(Y, A, Z, W)
+        state[:] = column_major_notebook.update_parameters(dZ, A, W, b, RATE * X.shape[1])[:2]
 
     return Step(call, lambda: state[0]["1"].T)
 
 
-def class_based_as_written(p):
+def class_based_as_written(p: Start) -> Step:
+    """Take the notebook's step."""
     model = class_based_notebook.MLP(p.W1.shape[0], p.W1.shape[1], 1)
     model.layer1.W, b1, model.layer2.W, b2 = p.parameters
     model.layer1.b, model.layer2.b = b1[0], b2[0]
 
-    def call():
+    def call() -> None:
         model.forward(p.X)
         model.backward(p.Y)
         model.update(RATE * len(p.X))
@@ -151,30 +166,31 @@ def class_based_as_written(p):
     return Step(call, lambda: model.layer1.W)
 
 
-def per_sample_as_written(p):
+def per_sample_as_written(p: Start) -> Step | None:
+    """Take the notebook's steps; None where its loops would take seconds."""
     if p.W1.size >= LONG:
         return None
-    W1, b1, W2, b2 = p.parameters
-    state = [W1, W2, b1, b2]
+    first, bias, second, last = p.parameters
+    state = [first, second, bias, last]
 
-    def call():
+    def call() -> None:
         for x, y in zip(p.X, p.Y, strict=True):
-            yhat = per_sample_notebook.forward(x[np.newaxis], *state)
-            state[:] = per_sample_notebook.backprop(x[np.newaxis], *state, y, yhat, alpha=RATE)
+            W1, W2, b1, b2 = state
+            yhat = per_sample_notebook.forward(x[np.newaxis], W1, W2, b1, b2)
+            state[:] = per_sample_notebook.backprop(x[np.newaxis], W1, W2, b1, b2, y, yhat, alpha=RATE)
 
     return Step(call)
 
 
-def torch_by_hand(p):
-    """As in "Learning PyTorch with examples", tensors and gradients by hand."""
+def torch_by_hand(p: Start) -> Step | None:
+    """As in "Learning PyTorch with examples", tensors and gradients by hand; None without torch."""
     torch = load("torch")
     if torch is None:
         return None
     X, Y = torch.from_numpy(p.X), torch.from_numpy(p.Y)
     W1, b1, W2, b2 = map(torch.from_numpy, p.parameters)
 
-    @torch.no_grad()
-    def call():
+    def call() -> None:
         z1 = torch.addmm(b1, X, W1)
         a1 = torch.relu(z1)
         dz2 = torch.sigmoid(torch.addmm(b2, a1, W2)) - Y
@@ -182,10 +198,11 @@ def torch_by_hand(p):
         for parameter, gradient in ((W2, a1.T @ dz2), (b2, dz2.sum(0)), (W1, X.T @ dz1), (b1, dz1.sum(0))):
             parameter.sub_(gradient, alpha=RATE)
 
-    return Step(call, W1.numpy)
+    return Step(torch.no_grad()(call), W1.numpy)
 
 
-def torch_autograd(p):
+def torch_autograd(p: Start) -> Step | None:
+    """As in its tutorials; None without torch."""
     torch = load("torch")
     if torch is None:
         return None
@@ -193,7 +210,7 @@ def torch_autograd(p):
     parameters = W1, b1, W2, b2 = [torch.from_numpy(part).requires_grad_() for part in p.parameters]
     optimizer = torch.optim.SGD(parameters, lr=RATE)
 
-    def call():
+    def call() -> None:
         optimizer.zero_grad()
         logits = torch.relu(X @ W1 + b1) @ W2 + b2
         torch.nn.functional.binary_cross_entropy_with_logits(logits, Y, reduction="sum").backward()
@@ -202,8 +219,24 @@ def torch_autograd(p):
     return Step(call, lambda: W1.detach().numpy())
 
 
-def jax_jit(p):
-    """A jitted step of `jax.grad` whose parameters are donated."""
+@cache
+def _jitted_step() -> Any:
+    """Compiled once for each size."""
+    jax = load("jax")
+
+    def loss(parameters: Any, X: Any, Y: Any) -> Any:
+        W1, b1, W2, b2 = parameters
+        z = jax.nn.relu(X @ W1 + b1) @ W2 + b2
+        return jax.numpy.sum(jax.nn.softplus(z) - Y * z)
+
+    def step(parameters: Any, X: Any, Y: Any) -> Any:
+        return [old - RATE * slope for old, slope in zip(parameters, jax.grad(loss)(parameters, X, Y), strict=True)]
+
+    return jax.jit(step, donate_argnums=0)
+
+
+def jax_jit(p: Start) -> Step | None:
+    """Take a jitted step of `jax.grad` whose parameters are donated; None without jax."""
     jax = load("jax")
     if jax is None:
         return None
@@ -211,25 +244,17 @@ def jax_jit(p):
     X, Y = jnp.asarray(p.X), jnp.asarray(p.Y)
     state = [[jnp.asarray(part) for part in p.parameters]]
 
-    def loss(parameters, X, Y):
-        W1, b1, W2, b2 = parameters
-        z = jax.nn.relu(X @ W1 + b1) @ W2 + b2
-        return jnp.sum(jax.nn.softplus(z) - Y * z)
+    jitted = _jitted_step()
 
-    def step(parameters, X, Y):
-        return [old - RATE * slope for old, slope in zip(parameters, jax.grad(loss)(parameters, X, Y), strict=True)]
-
-    jitted = jax.jit(step, donate_argnums=0)
-
-    def call():
+    def call() -> None:
         state[0] = jitted(state[0], X, Y)
         jax.block_until_ready(state[0])
 
     return Step(call, lambda: np.asarray(state[0][0]))
 
 
-def scikit_learn(p):
-    """`partial_fit` of a network with one hidden layer, plain SGD, one batch."""
+def scikit_learn(p: Start) -> Step | None:
+    """Take a `partial_fit` with one hidden layer, plain SGD, one batch; None without scikit-learn."""
     module = load("sklearn.neural_network")
     if module is None or len(np.unique(p.Y)) < 2:
         return None
@@ -242,7 +267,7 @@ def scikit_learn(p):
     return Step(lambda: model.partial_fit(p.X, y), lambda: model.coefs_[0])
 
 
-MAKERS = {
+MAKERS: dict[str, Callable[[Start], Step | None]] = {
     "products": products,
     "row-major": in_row_major,
     "column-major": in_column_major,
@@ -258,10 +283,27 @@ MAKERS = {
     "jax.jit": jax_jit,
     "scikit-learn": scikit_learn,
 }
+OURS = ("row-major", "column-major", "class-based", "per-sample", "per-sample, numba")
+PEERS = ("torch by hand", "torch autograd", "jax.jit", "scikit-learn")
 
 
 def steps(size: str, dtype: str) -> dict[str, Step]:
     """Return a step of everyone who can take one here."""
-    problem = Problem.of(size, dtype)
-    made = {who: make(problem) for who, make in MAKERS.items()}
+    start = Start.of(size, dtype)
+    made = {who: make(start) for who, make in MAKERS.items()}
     return {who: step for who, step in made.items() if step is not None}
+
+
+def problems() -> list[Problem]:
+    """Return a step at every size."""
+
+    def make(size: str, dtype: str) -> dict[str, Callable[[], object]]:
+        return {who: step.call for who, step in steps(size, dtype).items()}
+
+    found = []
+    for size, (n, inputs, hidden) in SIZES.items():
+        work = {"size": size, "operations": 2 * n * hidden * (2 * inputs + 3)}
+        for dtype in DTYPES:
+            made = partial(make, size, dtype)
+            found.append(Problem("steps", f"{size}, {dtype}", made, "products", OURS, PEERS, {**work, "dtype": dtype}))
+    return found

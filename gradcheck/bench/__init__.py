@@ -1,0 +1,1 @@
+"""How fast are the kernels, the training steps and the checks? Beside what no code can beat, and what others do."""
