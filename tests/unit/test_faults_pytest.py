@@ -72,3 +72,10 @@ def test_a_target_that_is_not_there_is_an_error(run):
     done = run(WEAK, "--gradcheck-faults=missing.py")
     done.stdout.fnmatch_lines(["--gradcheck-faults: *there is no file*missing.py"])
     assert done.ret == 4
+
+
+def test_faults_reach_layers_that_stand_in_the_test_file(run):
+    own = STRONG.replace("from layers import double, double_backward\n", LAYERS.replace("import numpy as np", ""))
+    done = run(own, "--gradcheck-faults=test_layers.py")
+    done.stdout.fnmatch_lines(["test_layers.py: 5 faults: 5 caught, * 0 survived; score 100.0"])
+    assert done.ret == 0
