@@ -166,7 +166,7 @@ def run_tests(tests: Sequence[str]) -> tuple[int, str]:
                 failed.append(report.nodeid)
 
     # Nobody reads why a test failed. Asserts as they are cost a fraction of rewritten ones, for every fault anew, and
-    # pytest does not complain of plugins that are loaded already; test files are compiled as all others, faults and all.
+    # pytest does not complain of plugins that are loaded already; test files, too, are compiled with their faults.
     options = ["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:gradcheck-faults"]
     if importlib.util.find_spec("xdist"):
         options.append("-n0")  # its processes know nothing of the fault
