@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.blocks import BLOCK, blocks
 from gradcheck.evaluate import BudgetSpent, Evaluator, Pass
 from gradcheck.layer import Array, BrokenContract, Layer, Named
-from gradcheck.parts import as_double, complex_where, eps_of, is_inexact, number
+from gradcheck.parts import as_double, complex_where, eps_of, is_inexact, number, same
 from gradcheck.report import Violation
 
 
@@ -70,7 +71,7 @@ def examine(evaluator: Evaluator, vectors: Named, first: Pass, expected: Named, 
         found.violate("mutation", name, text)
         evaluator.given[name][...] = array
     raw = first.result or {}
-    found.result = _arrays(raw, expected, found, evaluator.layer)
+    found.result = {name: np.array(array) for name, array in _arrays(raw, expected, found, evaluator.layer).items()}
     if found.violations or not thorough:
         return found
     word = "cotangent" if evaluator.layer.mode == "vjp" else "tangent"
@@ -93,11 +94,7 @@ def examine(evaluator: Evaluator, vectors: Named, first: Pass, expected: Named, 
 def _written_all_the_same(evaluator: Evaluator) -> Named:
     """Return the primals that are no longer what they were, as they were: a view's flag can be set back by anyone."""
     given = evaluator.layer.primals
-    return {
-        name: array
-        for name, array in given.items()
-        if not np.array_equal(array, evaluator.given[name], equal_nan=is_inexact(array))
-    }
+    return {name: array for name, array in given.items() if not same(array, evaluator.given[name])}
 
 
 def _arrays(result: Mapping[str, Any], expected: Named, found: Findings, layer: Layer) -> Named:
@@ -132,7 +129,7 @@ def _arrays(result: Mapping[str, Any], expected: Named, found: Findings, layer: 
         else:
             if eps_of(array.dtype) > eps_of(like.dtype):
                 found.notes.append(f"{label} has dtype {array.dtype}, {name} has {like.dtype}: precision is lost")
-            arrays[name] = np.array(complex_where(like, array))
+            arrays[name] = complex_where(like, array)
     return arrays
 
 
@@ -182,11 +179,12 @@ def _repeat(evaluator: Evaluator, vectors: Named, first: Pass, expected: Named, 
     A layer that promises to rely on no cache runs a forward with other inputs in between.
     """
     layer = evaluator.layer
-    outputs, again = _after_another_forward(evaluator, vectors, expected) if layer.reentrant else ({}, {})
+    outputs, raw = _after_another_forward(evaluator, vectors, first) if layer.reentrant else ({}, {})
     between = bool(outputs)
     if not between:
         second = evaluator.run(vectors)
-        outputs, again = second.outputs, _quiet_arrays(second, expected, layer)
+        outputs, raw = second.outputs, second.result or {}
+    again = _quiet(raw, expected, layer, found.result)
     for name, array in first.outputs.items():
         where = _differs(array, outputs.get(name))
         if where is not None:
@@ -196,7 +194,9 @@ def _repeat(evaluator: Evaluator, vectors: Named, first: Pass, expected: Named, 
             found.violate("determinism", name, text)
             return
     differing = {name: where for name, array in found.result.items() if (where := _differs(array, again.get(name)))}
-    third, fourth = (_quiet_arrays(evaluator.run(vectors), expected, layer) if differing else {} for _ in range(2))
+    third, fourth = (
+        _quiet(evaluator.run(vectors).result or {}, expected, layer) if differing else {} for _ in range(2)
+    )
     for name, where in differing.items():
         array = found.result[name]
         label = _gradient_name(name)
@@ -236,24 +236,22 @@ def _second_forward(evaluator: Evaluator, vectors: Named, expected: Named, found
             found.violate("stale", name, f"{text}{values}; {remedy}")
 
 
-def _after_another_forward(evaluator: Evaluator, vectors: Named, expected: Named) -> tuple[Named, Named]:
+def _after_another_forward(evaluator: Evaluator, vectors: Named, first: Pass) -> tuple[Named, Mapping[str, Any]]:
     """Return the outputs at the point, and what their derivative gives after a forward elsewhere."""
     layer = evaluator.layer
     if evaluator.budget is not None and evaluator.forward_calls + 2 > evaluator.budget:
         raise BudgetSpent
-    # in the same order in memory: a sum is taken in that order, and rounds accordingly
-    primals = {name: array.copy(order="K") for name, array in evaluator.given.items()}
     evaluator.forward_calls += 2
     evaluator.backward_calls += 1
     try:
         with np.errstate(all="ignore"):
-            outputs, derivative = layer(primals)
-            outputs = {name: np.array(array) for name, array in outputs.items()}
+            outputs, derivative = layer({name: evaluator.lend(array) for name, array in evaluator.given.items()})
+            outputs = {name: _kept(array, first.outputs.get(name)) for name, array in outputs.items()}
             layer(_nearby(evaluator))
-            raw = derivative({name: array.copy() for name, array in vectors.items()})
+            raw = derivative({name: evaluator.lend(array) for name, array in vectors.items()})
     except Exception:  # the user did not ask for the neighbouring point: nothing can be said there, and nothing is
         return {}, {}
-    return outputs, _quiet(raw, expected, layer)
+    return outputs, raw
 
 
 def _at(evaluator: Evaluator, primals: Named, vectors: Named, expected: Named, layer: Layer) -> Named:
@@ -263,13 +261,19 @@ def _at(evaluator: Evaluator, primals: Named, vectors: Named, expected: Named, l
     other.take_calls(evaluator)
     try:
         with np.errstate(all="ignore"):
-            return _quiet_arrays(other.run(vectors), expected, layer)
+            return _quiet(other.run(vectors).result or {}, expected, layer)
     except BudgetSpent:
         raise
     except Exception:  # as above
         return {}
     finally:
         evaluator.take_calls(other)
+
+
+def _kept(array: Array, before: Array | None) -> Array:
+    """Return an array that the user's code may use again: the one from before, if that holds the same, or a copy."""
+    alike = before is not None and before.shape == array.shape and before.dtype == array.dtype
+    return before if before is not None and alike and same(array, before) else np.array(array)
 
 
 def _nearby(evaluator: Evaluator) -> Named:
@@ -280,29 +284,29 @@ def _nearby(evaluator: Evaluator) -> Named:
         if not is_inexact(array) or not array.size:
             moved[name] = array.copy(order="K")
             continue
-        shift = rng.uniform(-0.02, 0.02, array.shape)
-        shift += np.copysign(0.01, shift)
-        shift += 1
-        away = np.asarray(array * shift).astype(array.dtype, copy=False)
-        zero = array == 0
-        away[zero] = np.abs(shift[zero] - 1)
+        drawn = rng.uniform(-0.02, 0.02, min(array.size, BLOCK))
+        drawn += np.copysign(0.01, drawn) + 1
+        away = np.empty_like(array)
+        there, here = away.ravel(order="K"), array.ravel(order="K")  # views: an evaluator's arrays have no gaps
+        for block in blocks(array.size):
+            factor = drawn[: block.stop - block.start]
+            there[block] = here[block] * factor
+            if not here[block].all():
+                np.copyto(there[block], np.abs(factor - 1), where=here[block] == 0)
         moved[name] = away
     return moved
 
 
-def _quiet_arrays(done: Pass, expected: Named, layer: Layer) -> Named:
-    return _quiet(done.result or {}, expected, layer)
-
-
-def _quiet(raw: Mapping[str, Any], expected: Named, layer: Layer) -> Named:
-    return _arrays(raw, expected, Findings(), layer)
+def _quiet(raw: Mapping[str, Any], expected: Named, layer: Layer, before: Named | None = None) -> Named:
+    arrays = _arrays(raw, expected, Findings(), layer)
+    return {name: _kept(array, (before or {}).get(name)) for name, array in arrays.items()}
 
 
 def _differs(one: Array, other: Array | None) -> tuple[int, ...] | None:
     """Return the entry where two results differ most, or None where they agree up to reordered rounding."""
     if other is None or one.shape != other.shape:
         return None
-    if np.array_equal(one, other):
+    if one is other or np.array_equal(one, other):
         return None
     if not is_inexact(one):
         same = one == other

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from gradcheck.blocks import blocks, largest
 from gradcheck.evaluate import Vector
 from gradcheck.noise import WIDE, length
 from gradcheck.probe import Ray, power_of_two
@@ -159,23 +160,38 @@ class Differences:
         down = -down
         if up <= 0 or down <= 0:
             return Level(step, math.nan, math.nan, math.nan, math.inf)
+        forward = backward = central = 0.0
         # Differences are taken per output before they are weighted: they cancel exactly where nothing changed.
         with np.errstate(invalid="ignore", over="ignore"):
-            change = plus - self._base
-            forward = self._weighted(change) / up
-            backward = self._weighted(np.subtract(self._base, minus, out=change)) / down
-            central = float(self.cotangent @ np.subtract(plus, minus, out=change)) / (up + down)
+            for block in blocks(plus.size):
+                weights, base, reached = self.cotangent[block], self._base[block], self.reached[block]
+                change = plus[block] - base
+                forward += self._weighted(change, weights, reached)
+                backward += self._weighted(np.subtract(base, minus[block], out=change), weights, reached)
+                central += float(weights @ np.subtract(plus[block], minus[block], out=change))
         # Random signs of the cotangent make the noise of the outputs add like independent noise does.
-        return Level(0.5 * (up + down), central, forward, backward, self.noise_at(min(up, down)))
+        noise = self.noise_at(min(up, down))
+        return Level(0.5 * (up + down), central / (up + down), forward / up, backward / down, noise)
 
-    def _weighted(self, change: Vector) -> float:
-        """Return the weighted sum of the outputs' changes; remember which outputs did change."""
-        total = float(self.cotangent @ change)
+    def _weighted(self, change: Vector, weights: Vector, reached: npt.NDArray[np.bool_]) -> float:
+        """Return the weighted sum of some outputs' changes; remember which of them did change."""
+        total = float(weights @ change)
         moved = change != 0
         if not math.isfinite(total):
             moved &= ~np.isnan(change)
-        self.reached |= moved
+        reached |= moved
         return total
+
+    def sharpest(self, step: float) -> float:
+        """Return how far the one-sided slopes of a single output, weighted, are apart at most."""
+        (plus, up), (minus, down) = self.ray.at(step), self.ray.at(-step)
+        bend = 0.0
+        with np.errstate(invalid="ignore", over="ignore"):
+            for block in blocks(plus.size):
+                base = self._base[block]
+                change = (plus[block] - base) - (base - minus[block])
+                bend = max(bend, largest(np.multiply(change, self.cotangent[block], out=change)))
+        return bend / (0.5 * (up - down))
 
     def sides(self, step: float) -> tuple[float, float]:
         """Return the least and the largest sum of slopes that takes either side of each output, each for itself.

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from gradcheck.layer import Array, Derivative, Layer, Named
-from gradcheck.parts import complex_where, is_inexact, parts
+from gradcheck.parts import complex_where, is_inexact, parts, same
 
 Result = TypeVar("Result")
 Vectors = Named | Callable[[Named], Named]
@@ -108,7 +108,7 @@ class Evaluator:
         """Return the arrays that were lent, and what the forward made of them."""
         if self.ended:
             raise BudgetSpent
-        given = {name: self._lend(array) for name, array in self.given.items()}
+        given = {name: self.lend(array) for name, array in self.given.items()}
         self.forward_calls += 1
         try:
             return given, *layer(given)
@@ -124,7 +124,7 @@ class Evaluator:
             return Pass(outputs, changed=tuple(changed))
         if callable(vectors):
             vectors = vectors(outputs)
-        lent = {name: self._lend(array) for name, array in vectors.items()}
+        lent = {name: self.lend(array) for name, array in vectors.items()}
         self.backward_calls += 1
         try:
             result = derivative(lent)
@@ -137,7 +137,7 @@ class Evaluator:
         changed += [
             f"the {word} of {name} by the backward"
             for name, array in lent.items()
-            if self._copies and not np.array_equal(array, vectors[name], equal_nan=True)
+            if self._copies and not same(array, vectors[name])
         ]
         aliases = tuple(
             name
@@ -146,7 +146,8 @@ class Evaluator:
         )
         return Pass(outputs, result, tuple(changed), aliases)
 
-    def _lend(self, array: Array) -> Array:
+    def lend(self, array: Array) -> Array:
+        """Return what the user's code is given of an array: a read-only view, or a copy if it cannot live with that."""
         if self._copies:
             return array.copy(order="K")
         view = array.view()
@@ -157,11 +158,7 @@ class Evaluator:
         """Name the lent arrays whose contents are no longer the point's; views cannot differ from what they show."""
         if not self._copies:
             return []
-        return [
-            name
-            for name, array in given.items()
-            if not np.array_equal(array, self.given[name], equal_nan=is_inexact(array))
-        ]
+        return [name for name, array in given.items() if not same(array, self.given[name])]
 
     @contextmanager
     def away(self) -> Iterator[Named]:
@@ -189,8 +186,10 @@ class Evaluator:
         self.names = tuple(name for name, array in outputs.items() if is_inexact(array))
         self._like = {name: np.empty_like(outputs[name]) for name in self.names}
 
-    def flatten(self, outputs: Named) -> Vector:
+    def flatten(self, outputs: Named, *, copy: bool = False) -> Vector:
         """Concatenate the real numbers of the differentiable outputs; NaN where their shape is not as remembered.
+
+        One output may be returned as it is, unless it is to be copied.
 
         A real output in place of a complex one is complex with no imaginary part; the other way round it has left its
         domain (the root of a negative number).
@@ -202,9 +201,7 @@ class Evaluator:
                 vectors.append(np.full(parts(like).size, np.nan))
             else:
                 real = parts(complex_where(like, array)) if like.dtype.kind == "c" else array
-                vectors.append(
-                    real.astype(np.float64, order="C").reshape(-1)
-                )  # a copy: the user may use the array again
+                vectors.append(real.astype(np.float64, order="C", copy=copy).reshape(-1))
         return vectors[0] if len(vectors) == 1 else np.concatenate(vectors)
 
     @property
@@ -234,7 +231,7 @@ class Evaluator:
         """
         if self.ended:
             raise BudgetSpent
-        given = {key: self._lend(array) for key, array in self.given.items()}
+        given = {key: self.lend(array) for key, array in self.given.items()}
         given[name] = given[name].astype(np.complex128)
         given[name][index] += 1j * step
         self.forward_calls += 1
@@ -254,7 +251,8 @@ class Evaluator:
         """
         with np.errstate(all="ignore"):
             try:
-                return self.flatten(self._lending(lambda: self._forward(self.layer, moved))[1])
+                outputs = self._lending(lambda: self._forward(self.layer, moved))[1]
+                return self.flatten(outputs, copy=True)  # the user may use the array again
             except (BudgetSpent, KeyboardInterrupt):
                 raise
             except Exception as error:

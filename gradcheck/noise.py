@@ -45,7 +45,10 @@ def floor(outputs: Vector, eps: Vector) -> Vector:
     ndarray, shape (m,)
         Standard deviations.
     """
-    return np.asarray(0.5 * eps * np.abs(outputs))
+    least = np.abs(outputs)
+    least *= eps
+    least *= 0.5
+    return least
 
 
 def measure(

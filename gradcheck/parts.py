@@ -42,6 +42,8 @@ def from_parts(like: Array, numbers: npt.ArrayLike) -> Array:
     >>> from_parts(np.zeros(1, complex), [[1.0, -2.0]])
     array([1.-2.j])
     """
+    if like.dtype.kind != "c":
+        return np.asarray(numbers).astype(like.dtype, copy=False).reshape(like.shape)
     made = np.zeros(like.shape, like.dtype)
     parts(made)[...] = numbers
     return made
@@ -57,11 +59,16 @@ def is_double(array: Array) -> bool:
     return array.dtype in (np.dtype(np.float64), np.dtype(np.complex128))
 
 
-def as_double(array: Array) -> Array:
+def same(one: Array, other: Array) -> bool:
+    """Tell whether two arrays hold the same, NaN being the same as NaN."""
+    return np.array_equal(one, other) or (is_inexact(one) and np.array_equal(one, other, equal_nan=True))
+
+
+def as_double(array: Array, *, copy: bool = True) -> Array:
     """Return floating-point arrays in double precision, real or complex, constants as they are."""
     if not is_inexact(array):
         return array
-    return array.astype(np.float64 if array.dtype.kind == "f" else np.complex128)
+    return array.astype(np.float64 if array.dtype.kind == "f" else np.complex128, copy=copy)
 
 
 def complex_where(like: Array, array: Array) -> Array:
@@ -69,9 +76,9 @@ def complex_where(like: Array, array: Array) -> Array:
     return array.astype(np.result_type(array, np.complex64)) if like.dtype.kind == "c" != array.dtype.kind else array
 
 
-def real_parts(named: Named) -> Named:
+def real_parts(named: Named, *, copy: bool = True) -> Named:
     """Return named arrays as the float64 numbers that they are made of."""
-    return {name: parts(as_double(np.asarray(array))) for name, array in named.items()}
+    return {name: parts(as_double(np.asarray(array), copy=copy)) for name, array in named.items()}
 
 
 def eps_of(dtype: npt.DTypeLike) -> float:

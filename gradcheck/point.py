@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from gradcheck import noise
+from gradcheck.blocks import dot, largest, products
 from gradcheck.difference import Differences
 from gradcheck.evaluate import Evaluator, Vector
 from gradcheck.layer import Array, Named
@@ -80,10 +81,8 @@ class Point:
         self.rng = rng
         self.noise = noise.floor(base, eps)
         self.last_bit = float(eps.max(initial=0.0))
-        self.size = float(np.abs(cotangent) @ np.abs(base))
-        self.scale = {
-            name: float(np.max(np.abs(array[np.isfinite(array)]), initial=0.0)) for name, array in gradient.items()
-        }
+        self.size = float(sum(np.abs(product).sum() for product in products(cotangent, base)))
+        self.scale = {name: _scale(array) for name, array in gradient.items()}
         self._eps = eps
         self._shared: Callable[[Entry], Differences | None] | None = None
         self._ray: tuple[Entry, EntryRay] | None = None
@@ -98,7 +97,7 @@ class Point:
 
     def directional(self, direction: Named) -> float:
         """Return the analytic derivative along a direction."""
-        return float(sum(np.sum(self.gradient[name] * array) for name, array in direction.items()))
+        return sum(dot(self.gradient[name], array) for name, array in direction.items())
 
     def reach(self, entry: Entry) -> float:
         """Return the natural length of a step of one entry: 1, or its size where that is larger."""
@@ -298,3 +297,9 @@ class Point:
                         spread[name] = np.fmax(spread[name], np.abs(array - self.gradient[name]))
         self._spread_measured = spread
         return spread
+
+
+def _scale(gradient: Array) -> float:
+    """Return the largest finite magnitude."""
+    size = largest(gradient)
+    return size if math.isfinite(size) else largest(gradient[np.isfinite(gradient)])

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from gradcheck.blocks import in_blocks, largest
 from gradcheck.evaluate import Evaluator, Vector
 from gradcheck.layer import Array, Named
 
@@ -91,18 +92,29 @@ class ProjectionRay:
         self._evaluator = evaluator
         self._direction = direction
         self._base = {name: evaluator.point[name].copy() for name in direction}
+        self._seen: dict[float, Vector] = {}
         self.magnitude = 0.0
         self.scale = 1.0
-        self.spacing = max((float(np.spacing(_size(array))) for array in self._base.values()), default=0.0)
+        self.spacing = max((float(np.spacing(largest(array))) for array in self._base.values()), default=0.0)
 
     def at(self, step: float) -> tuple[Vector, float]:
-        """See `Ray.at`; what rounding does to the single entries is told by `slip`."""
+        """See `Ray.at`; what rounding does to the single entries is told by `slip`.
+
+        The last two evaluations are remembered: both sides of a step.
+        """
+        if step not in self._seen:
+            if len(self._seen) == 2:
+                del self._seen[next(iter(self._seen))]
+            self._seen[step] = self._moved(step)
+        return self._seen[step], step
+
+    def _moved(self, step: float) -> Vector:
         point = self._evaluator.point
         try:
             for name in self._direction:
                 self._move(name, step, point[name])
             label = f"{', '.join(self._direction)} moved by {step:+.3g} along a direction"
-            return self._evaluator.outputs(label, far=abs(step) > _FAR), step
+            return self._evaluator.outputs(label, far=abs(step) > _FAR)
         finally:
             for name, base in self._base.items():
                 point[name][...] = base
@@ -126,10 +138,6 @@ class ProjectionRay:
             out[...] = base + direction * step
 
 
-def _size(array: Array) -> float:
-    return max(float(np.max(array)), -float(np.min(array))) if array.size else 0.0
-
-
 def signed(rng: np.random.Generator, shape: tuple[int, ...]) -> Vector:
     """Draw numbers of random sign and magnitude in [0.5, 1.5): never near zero, in nobody's null space.
 
@@ -140,10 +148,12 @@ def signed(rng: np.random.Generator, shape: tuple[int, ...]) -> Vector:
     >>> bool(drawn.min() >= 0.5 and drawn.max() < 1.5)
     True
     """
-    magnitude, sign = np.asarray(rng.random(shape)), np.asarray(rng.random(shape))
-    magnitude += 0.5
-    sign -= 0.5
-    return np.copysign(magnitude, sign, out=magnitude)
+    drawn: Vector = np.asarray(rng.random(shape))
+    for part in in_blocks(drawn):
+        sign = rng.random(part.size)
+        sign -= 0.5
+        np.copysign(np.add(part, 0.5, out=part), sign, out=part)
+    return drawn
 
 
 def exact(rng: np.random.Generator, array: Array) -> Vector:
@@ -163,13 +173,16 @@ def exact(rng: np.random.Generator, array: Array) -> Vector:
     >>> bool(np.all((x + 2.0**-17 * moves) - x == 2.0**-17 * moves))
     True
     """
-    # one draw of random bits gives sign and magnitude
-    drawn = np.asarray(rng.integers(0, np.iinfo(np.uint64).max, array.shape, np.uint64, endpoint=True))
-    drawn &= _SIGN | (_FRACTION >> 1) & ~(_FRACTION >> (np.finfo(array.dtype).nmant // 3))
-    sizes = np.array(array, np.float64, order="C").view(np.uint64)
-    sizes &= _EXPONENT
-    drawn |= np.maximum(sizes, _ONE, out=sizes)
-    return np.asarray(drawn.view(np.float64))
+    kept = _SIGN | (_FRACTION >> 1) & ~(_FRACTION >> (np.finfo(array.dtype).nmant // 3))
+    moves: Vector = np.empty(array.size)
+    for move, given in zip(in_blocks(moves), in_blocks(array), strict=True):
+        # one draw of random bits gives sign and magnitude
+        bits = rng.integers(0, np.iinfo(np.uint64).max, move.size, np.uint64, endpoint=True)
+        bits &= kept
+        size = given.astype(np.float64).view(np.uint64)
+        size &= _EXPONENT
+        np.bitwise_or(bits, np.maximum(size, _ONE, out=size), out=move.view(np.uint64))
+    return np.asarray(moves.reshape(array.shape))
 
 
 def natural(array: Array) -> Vector:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
 from gradcheck import kink
+from gradcheck.blocks import in_blocks, largest, products
+from gradcheck.difference import Level
 from gradcheck.evaluate import BudgetSpent
 from gradcheck.full import full
 from gradcheck.judge import BY_LUCK, Judge
@@ -31,6 +35,7 @@ _VAGUELY = 1e-3  # of the largest entry: what is known to no better is not left 
 _TIGHT = 1e-3  # of the relative tolerance: so near, nothing that is worth being seen hides behind the largest entry
 _UNEXPLAINED = "the projection disagrees, and no single entry explains it: use mode='full'"
 _VAGUE = "noise drowns the projection: give the outputs themselves, not their sum, or more digits"
+_STRAIGHT = 1e-4  # of the largest entry: an output's sides that differ by less are on no kink worth another look
 _SHARP = 1e-2  # a bar of the first step up to this part of the largest entry needs no ladder
 _MEANINGFUL = 0.1
 _STEADY = 0.1
@@ -59,10 +64,10 @@ def fast(judge: Judge, name: str) -> Tally:
     point = judge.point
     before = point.evaluator.forward_calls
     given = point.gradient[name]
-    finite = np.isfinite(given)
     whole = exact(point.rng, point.evaluator.point[name])
     try:
-        if not finite.all():  # judged by itself: in a sum it would drown, or spoil, all the rest
+        if not math.isfinite(largest(given)):  # judged by itself: in a sum it would drown, or spoil, all the rest
+            finite = np.isfinite(given)
             bad: list[Entry] = [(name, tuple(int(i) for i in index)) for index in np.argwhere(~finite)[:MOST]]
             tally.comparisons += judge.entries(bad).comparisons
             whole *= finite
@@ -82,21 +87,23 @@ def _judge_as_a_whole(judge: Judge, name: str, whole: Array, tally: Tally) -> bo
     """Judge a primal by projections, into the tally; False where that fails and every entry can be judged instead."""
     point = judge.point
     look = Look(point, name, whole)
-    if not look.is_tight(judge.rtol):
+    tight = look.is_tight(judge.rtol)
+    if not tight:
         look.measure_noise()  # rounding of the last bit is the least of it
-    if look.is_tight(judge.rtol):
+        tight = look.is_tight(judge.rtol)
+    if tight:
         tally.comparisons.append(look.agreed(judge.rtol))  # so much would have been let pass by what is asked next
         tally.judged += look.entries
         return True
     small = whole.size <= SMALL
     if not small and _searched(judge, look, tally):
         return True
-    largest = look.largest
+    scale = look.largest
     for block in _blocks(np.abs(whole * point.gradient[name])):
         if not block.all():
             look = Look(point, name, np.where(block, whole, 0.0))
-        total = _project(look, judge.rtol, largest)
-        if small and total.allowed > _VAGUELY * largest:
+        total = _project(look, judge.rtol, scale)
+        if small and total.allowed > _VAGUELY * scale:
             return False  # a few forwards more tell better
         if total.verdict is Verdict.MATCH:
             tally.comparisons.append(total)
@@ -121,19 +128,36 @@ class Look:
         self.step = default_step(point.eps(name), 1.0)
         self.level = self.differences.level(self.step)
         self.expected = point.directional({name: direction})
-        self.largest = float(np.max(np.abs(direction * point.gradient[name]), initial=0.0))
-        bent = abs(self.level.jump) > 2 * self.level.jump_noise
-        self.finer = self.differences.level(self.step / 4) if bent else self.level
-        self.kinked = kink.persists(self.level, self.finer)
+        self.largest = _largest(point, {name: direction})
+        self._finer: Level | None = None
 
     def measure_noise(self) -> None:
         """Reckon with the noise that f is seen to have."""
         self.point.measure()
         self.differences.take_noise(self.point.noise)
-        self.level, self.finer = (
-            replace(level, noise=self.differences.noise_at(level.step)) for level in (self.level, self.finer)
-        )
-        self.kinked = kink.persists(self.level, self.finer)
+        self.level = replace(self.level, noise=self.differences.noise_at(self.level.step))
+        if self._finer is not None:
+            self._finer = replace(self._finer, noise=self.differences.noise_at(self._finer.step))
+
+    @property
+    def finer(self) -> Level:
+        """What a finer step shows."""
+        if self._finer is None:
+            self._finer = self.differences.level(self.step / 4)
+        return self._finer
+
+    @cached_property
+    def _is_straight(self) -> bool:
+        return self.differences.sharpest(self.step) <= _STRAIGHT * self.largest
+
+    @property
+    def _is_bent(self) -> bool:
+        return abs(self.level.jump) > 2 * self.level.jump_noise
+
+    @property
+    def kinked(self) -> bool:
+        """Tell whether the one-sided slopes differ as the step shrinks."""
+        return self._is_bent and kink.persists(self.level, self.finer)
 
     @property
     def entries(self) -> int:
@@ -147,16 +171,16 @@ class Look:
 
     def is_tight(self, rtol: float) -> bool:
         """Tell whether both agree so well that no entry worth being seen hides behind the largest."""
-        noise = self.level.noise
-        return not self.kinked and abs(self.error) <= _TIGHT * rtol * self.largest + noise <= rtol * self.largest
+        limit = _TIGHT * rtol * self.largest + self.level.noise
+        if not abs(self.error) <= limit <= rtol * self.largest:
+            return False
+        return self._is_straight or not self.kinked
 
     def is_plain(self, rtol: float) -> bool:
         """Tell whether they disagree, and by the same at a finer step: a kink crossing would make that another."""
         error = abs(self.error)
         if self.kinked or not rtol * self.largest + self.level.noise < error < math.inf:
             return False
-        if self.finer.step == self.level.step:
-            self.finer = self.differences.level(self.step / 4)
         off = abs(self.finer.central - self.level.central)
         return off <= _STEADY * error + self.finer.noise and self.finer.noise <= _STEADY * error
 
@@ -180,8 +204,8 @@ class Look:
     @property
     def smallest(self) -> float:
         """The shortest move of an entry for a step of 1."""
-        size = np.abs(self.direction)
-        return float(np.min(size, where=size > 0, initial=np.inf))
+        sizes = (np.abs(each) for each in in_blocks(self.direction))
+        return min((float(np.min(size, where=size > 0, initial=np.inf)) for size in sizes), default=math.inf)
 
 
 def _searched(judge: Judge, look: Look, tally: Tally) -> bool:
@@ -212,12 +236,12 @@ def _blocks(shares: Array) -> Iterator[npt.NDArray[np.bool_]]:
 
     What is exactly zero goes with the smallest that is not.
     """
-    largest = float(np.max(shares, initial=0.0))
-    if largest == 0 or not math.isfinite(largest):
+    most = float(np.max(shares, initial=0.0))
+    if most == 0 or not math.isfinite(most):
         yield np.ones(shares.shape, bool)
         return
     with np.errstate(divide="ignore"):
-        decade = np.asarray(np.floor(np.log10(largest / shares) / _DECADES))
+        decade = np.asarray(np.floor(np.log10(most / shares) / _DECADES))
     decade[shares == 0] = np.max(decade[shares > 0])
     for each in np.unique(decade):
         yield decade == each
@@ -267,12 +291,12 @@ def _project(look: Look, rtol: float, scale: float = 0.0) -> Comparison:
 
     `scale` is the largest share of any entry of the array: beside it a block may be practically zero.
     """
-    point, level, expected, largest = look.point, look.level, look.expected, look.largest
+    point, level, expected, most = look.point, look.level, look.expected, look.largest
     value, bar, step, kinked = level.central, level.noise, look.step, look.kinked
     # The tolerance is that of the largest single entry, whatever their number.
-    limit = rtol * largest + bar
+    limit = rtol * most + bar
     steepest, doubtful, could = 0.0, False, 0.0
-    sharp = bar <= max(_SHARP * largest, rtol * abs(expected))
+    sharp = bar <= max(_SHARP * most, rtol * abs(expected))
     if not kinked and not (abs(expected - value) <= limit and sharp):
         settled = settle_along(point, {look.name: look.direction})
         doubtful = bool(forgotten(expected, look.differences, level, settled.estimate))
@@ -280,9 +304,9 @@ def _project(look: Look, rtol: float, scale: float = 0.0) -> Comparison:
         if sharp and abs(value - estimate.value) <= BY_LUCK * limit:  # an error could have agreed with the first look
             could = abs(value - estimate.value) + limit
         value, bar, step, kinked = estimate.value, estimate.error_bar, estimate.step, estimate.kinked
-        limit = rtol * largest + bar
-    null = largest == 0 and bar <= 1e-9 * max(point.size, steepest)
-    known = bar <= max(_MEANINGFUL * largest, rtol * scale) or null
+        limit = rtol * most + bar
+    null = most == 0 and bar <= 1e-9 * max(point.size, steepest)
+    known = bar <= max(_MEANINGFUL * most, rtol * scale) or null
     agrees = not kinked and not doubtful and abs(expected - value) <= limit < math.inf
     good = agrees and known
     reason = "" if good else _VAGUE if agrees else _UNEXPLAINED
@@ -297,21 +321,22 @@ def _disagrees(point: Point, direction: Named, rtol: float) -> bool:
 
     At two steps: a real error stays, and so does a kink.
     """
-    expected, largest = point.directional(direction), _largest(point, direction)
+    expected, most = point.directional(direction), _largest(point, direction)
     differences, ray = point.along(direction)
     step = default_step(max(point.eps(name) for name in direction), 1.0)
     levels = differences.level(step), differences.level(step / 16)
     if kink.persists(*levels):
         return True
     return all(
-        abs(level.central - ray.slip(level.step, point.gradient) - expected) > rtol * largest + level.noise
+        abs(level.central - ray.slip(level.step, point.gradient) - expected) > rtol * most + level.noise
         for level in levels
     )
 
 
 def _largest(point: Point, direction: Named) -> float:
     """Return the largest contribution of a single entry to the derivative along a direction."""
-    return max(float(np.max(np.abs(array * point.gradient[name]), initial=0.0)) for name, array in direction.items())
+    shares = (products(array, point.gradient[name]) for name, array in direction.items())
+    return max(map(largest, chain.from_iterable(shares)), default=0.0)
 
 
 def _descend(judge: Judge, name: str, direction: Array, where: npt.NDArray[np.intp], most: int) -> list[Entry]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gradcheck.blocks import largest
 from gradcheck.choose import FULL_UP_TO, choose
 from gradcheck.complex_step import ComplexStep
 from gradcheck.contract import Findings, examine
@@ -105,10 +107,10 @@ def _examine_and_compare(layer: Layer, options: Options, evaluator: Evaluator, c
         return tangents
 
     for name in layer.wrt:
-        bad = np.argwhere(~np.isfinite(layer.primals[name]))
-        if len(bad):
-            where = "".join(f"[{', '.join(map(str, bad[0]))}]" if bad.shape[1] else "")
-            note = f"{name}{where} is {number(layer.primals[name][tuple(bad[0])])}: there is no derivative by it"
+        bad = _not_finite(layer.primals[name])
+        if bad is not None:
+            where = f"[{', '.join(map(str, bad))}]" if bad else ""
+            note = f"{name}{where} is {number(layer.primals[name][bad])}: there is no derivative by it"
             remedy = f"leave {name} out with wrt=, or make the mask that it stands for an input of its own"
             return Report(layer.name, Verdict.INCONCLUSIVE, notes=(f"{note}; {remedy}",))
     try:
@@ -150,11 +152,17 @@ def _require_outputs(layer: Layer, evaluator: Evaluator, outputs: Named) -> None
         shapes = ", ".join(str(array.shape) for array in outputs.values())
         raise ArgumentError(f"{layer.name}: the loss returned shape {shapes}; expected a scalar: sum it or average it")
     for name in evaluator.names:
-        bad = np.argwhere(~np.isfinite(outputs[name]))
-        if len(bad):
-            index = tuple(int(i) for i in bad[0])
-            entry = f"{name}[{', '.join(map(str, index))}]" if index else name
-            raise _NotFiniteError(f"{entry} is {number(outputs[name][index])} at the given inputs")
+        bad = _not_finite(outputs[name])
+        if bad is not None:
+            entry = f"{name}[{', '.join(map(str, bad))}]" if bad else name
+            raise _NotFiniteError(f"{entry} is {number(outputs[name][bad])} at the given inputs")
+
+
+def _not_finite(array: Array) -> tuple[int, ...] | None:
+    """Return the first entry that is not finite; None if all are."""
+    if math.isfinite(largest(parts(array))):
+        return None
+    return tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
 
 
 def _signed_like(rng: np.random.Generator, array: Array) -> Array:
@@ -347,7 +355,8 @@ def _gradient(layer: Layer, evaluator: Evaluator, cotangents: Named, moved: str 
     """Return the analytic gradient at the evaluator's point."""
     if layer.mode == "vjp":
         result = evaluator.run(cotangents, moved=moved).result or {}
-        return {name: complex_where(layer.primals[name], np.asarray(result[name])) for name in layer.wrt}
+        # copies: the user's code may use its arrays again
+        return {name: np.array(complex_where(layer.primals[name], np.asarray(result[name]))) for name in layer.wrt}
     weights = evaluator.flatten(cotangents)
     gradient = {}
     for name in layer.wrt:
@@ -387,7 +396,7 @@ def _tallies(
         evaluator.flatten(first.outputs),
         _output_eps(evaluator, first.outputs),
         evaluator.flatten(cotangents),
-        real_parts(gradient),
+        real_parts(gradient, copy=False),
         again,
         rng,
     )
@@ -429,5 +438,5 @@ def _last_bits(rng: np.random.Generator, array: Array) -> Array:
 
 
 def _output_eps(evaluator: Evaluator, outputs: Named) -> Vector:
-    each = [np.full(parts(outputs[name]).size, eps_of(outputs[name].dtype)) for name in evaluator.names]
-    return np.concatenate(each) if each else np.zeros(0)
+    each = [np.broadcast_to(eps_of(outputs[name].dtype), parts(outputs[name]).size) for name in evaluator.names]
+    return each[0] if len(each) == 1 else np.concatenate(each)
