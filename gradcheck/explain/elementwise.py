@@ -50,7 +50,11 @@ def _confused(e: Evidence, *, everywhere: bool) -> Iterator[Guess]:
     if found and wanted:
         (one, number), (other, times) = min(
             ((one, other) for one in found for other in wanted),
-            key=lambda pair: (pair[0][1] < 0, pair[1][1] < 0, *_rank(pair[0][0], pair[1][0])),
+            key=lambda pair: (
+                sum(_fitted(number) for _, number in pair),
+                *(number < 0 for _, number in pair),
+                *_rank(pair[0][0], pair[1][0]),
+            ),
         )
         text = f"{written(one, number)} in place of {written(other, times)}"
         if one.text == ONE and number == 1:
@@ -136,6 +140,19 @@ def coarse(e: Evidence) -> Iterator[Guess]:
                     return
 
 
+def not_stopped(e: Evidence) -> Iterator[Guess]:
+    """Suspect that the cotangent is let through at some of the entries where f is flat."""
+    base = _base(e)
+    if base is None or np.any(np.abs(e.numerical[e.wrong]) > e.bars[e.wrong]):
+        return
+    with np.errstate(all="ignore"):
+        used = e.analytic / base
+    text = f"{subject(e)} should be zero: f does not change there"
+    for one, number in matches(used, e.wrong, _made(e), 8 * e.bars / np.abs(base)):
+        predicted = base * number * one.values
+        yield Guess("not zeroed", text, predicted, everywhere=False, fitted=_fitted(number), odds=_ONE_SIDED)
+
+
 def other_mask(e: Evidence) -> Iterator[Guess]:
     """Suspect another mask than the forward's: factors of 0 and one number in both gradients, in other places."""
     base = _base(e)
@@ -171,8 +188,8 @@ def _made(e: Evidence) -> list[Expression]:
     return _MADE[e]
 
 
-def _rank(one: Expression, other: Expression) -> tuple[int, int]:
-    """Order pairs: one array first, then one shape with two arguments, then single factors, then the simplest two."""
+def _rank(one: Expression, other: Expression) -> tuple[int, bool, int]:
+    """Order pairs: one array first, then one shape with two arguments, then single factors, then two of one array."""
     if {one.shape, other.shape} == {ONE, "{u}"}:
         kind = 0
     elif one.shape == other.shape and one.shape not in ("quotient", "product"):
@@ -181,7 +198,8 @@ def _rank(one: Expression, other: Expression) -> tuple[int, int]:
         kind = 4 if "quotient" in (one.shape, other.shape) else 2
     else:
         kind = 3
-    return kind, one.place + other.place
+    of_two = kind == 3 and bool(one.argument and other.argument) and one.argument != other.argument
+    return kind, of_two, one.place + other.place
 
 
 def _guess(e: Evidence, text: str, predicted: Array, number: float, *, everywhere: bool) -> Guess:

@@ -21,6 +21,8 @@ _SAFETY = 8.0  # on error bars: they bound what is likely
 _ROUNDING = 16.0  # last bits of a gradient in low precision
 _SURE = 5.0
 """Decimal digits that must agree beyond those that chance and the fitted numbers explain."""
+TELLING = 2.0
+"""Decimal digits that a coincidence of some region and some entries has to be worth, for the region to be named."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,15 @@ import numpy as np
 
 from gradcheck.evaluate import BudgetSpent, Evaluator
 from gradcheck.explain.asif import elsewhere, turned
-from gradcheck.explain.elementwise import coarse, confused, confused_in_places, off_by, other_mask, passed_on
+from gradcheck.explain.elementwise import (
+    coarse,
+    confused,
+    confused_in_places,
+    not_stopped,
+    off_by,
+    other_mask,
+    passed_on,
+)
 from gradcheck.explain.evidence import Evidence, Guess
 from gradcheck.explain.factors import factor, flat, two_factors, zero
 from gradcheck.explain.measure import Measure
@@ -19,7 +27,7 @@ from gradcheck.explain.products import product_alone, products
 from gradcheck.explain.pullbacks import homogeneity, independent, not_transposed, other_cotangent, slices
 from gradcheck.explain.repeats import repeated, ties
 from gradcheck.explain.shapes import misshapen
-from gradcheck.explain.terms import along_both, along_slices, in_groups, one_term
+from gradcheck.explain.terms import along_both, along_slices, in_groups, off_along_slices, one_term
 from gradcheck.layer import Named
 from gradcheck.parts import as_double
 from gradcheck.report import Explanation, Verdict
@@ -39,6 +47,7 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
     two_factors,
     confused,
     products,
+    not_stopped,
     other_mask,
     coarse,
     one_term,
@@ -55,6 +64,7 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
     elsewhere,
     along_slices,
     in_groups,
+    off_along_slices,
     along_both,
 )
 """Tried one after the other until one holds: special ones before general ones, and those that cost evaluations late."""

@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gradcheck.explain.evidence import Mask, chance
+from gradcheck.explain.evidence import TELLING, Mask, chance
 from gradcheck.explain.factors import plain
 from gradcheck.layer import Array
 
 _NEAR = 1e-6
-_TELLING = 2.0  # decimal digits
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +26,8 @@ class Expression:
         The same with a blank for what it is made of: two expressions of one shape differ in their argument only.
     values : ndarray
         Broadcast to the gradient's shape; NaN or infinite outside its domain.
+    argument : str
+        What it is made of, if that is one primal or output.
     place : int
         In the list of all: simple ones come first.
     """
@@ -34,6 +35,7 @@ class Expression:
     text: str
     shape: str
     values: Array
+    argument: str = ""
     place: int = 0
 
 
@@ -48,11 +50,13 @@ FORMS: tuple[tuple[str, Callable[[Array], Array]], ...] = (
     ("(1 - {u}**2)", lambda u: 1 - u**2),
     ("(1 - {u})", lambda u: 1 - u),
     ("(1 + {u})", lambda u: 1 + u),
+    ("(1 + {u}**2)", lambda u: 1 + u**2),
     ("{u}**2", lambda u: u**2),
     ("{u}**3", lambda u: u**3),
     ("1 / {u}", lambda u: 1 / u),
     ("1 / {u}**2", lambda u: 1 / u**2),
     ("1 / (1 - {u})", lambda u: 1 / (1 - u)),
+    ("1 / (1 + {u})", lambda u: 1 / (1 + u)),
     ("sqrt({u})", np.sqrt),
     ("1 / sqrt({u})", lambda u: 1 / np.sqrt(u)),
     ("({u} > 0)", lambda u: (u > 0).astype(float)),
@@ -65,8 +69,10 @@ FORMS: tuple[tuple[str, Callable[[Array], Array]], ...] = (
     ("cos({u})", np.cos),
     ("sin({u})", np.sin),
     ("1 / (1 + {u}**2)", lambda u: 1 / (1 + u**2)),
+    ("1 / (1 - {u}**2)", lambda u: 1 / (1 - u**2)),
     ("1 / sqrt(1 + {u}**2)", lambda u: 1 / np.sqrt(1 + u**2)),
     ("1 / sqrt(1 - {u}**2)", lambda u: 1 / np.sqrt(1 - u**2)),
+    ("1 / (1 + abs({u}))", lambda u: 1 / (1 + np.abs(u))),
     ("1 / (1 + abs({u}))**2", lambda u: 1 / (1 + np.abs(u)) ** 2),
     ("sigmoid({u})", sigmoid),
     ("(1 - sigmoid({u}))", lambda u: 1 - sigmoid(u)),
@@ -96,7 +102,7 @@ def expressions(symbols: Sequence[tuple[str, Array]], shape: tuple[int, ...]) ->
             for text, values in symbols:
                 spread = _spread(function(values), shape)
                 if spread is not None:
-                    made.append(Expression(form.format(u=text), form, spread))
+                    made.append(Expression(form.format(u=text), form, spread, text if text.isidentifier() else ""))
         several = [(text, spread) for text, values in symbols if (spread := _spread(values, shape)) is not None]
         for i, (one, first) in enumerate(several):
             for other, second in several[i + 1 :]:
@@ -154,7 +160,7 @@ def telling(each: Expression, where: Mask) -> bool:
     if each.text == ONE or not values.size:
         return True
     low, high = values == np.min(values), values == np.max(values)
-    return not np.all(low | high) or chance(int(np.sum(low)), values.size) >= _TELLING
+    return not np.all(low | high) or chance(int(np.sum(low)), values.size) >= TELLING
 
 
 def written(expression: Expression, number: float) -> str:

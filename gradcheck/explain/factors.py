@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gradcheck.explain.evidence import Evidence, Guess
+from gradcheck.explain.evidence import TELLING, Evidence, Guess, chance
 from gradcheck.explain.places import sides, subject
 
 _CLOSE = 1e-5  # a fitted number so near a named one is it
@@ -39,7 +39,7 @@ def factor(e: Evidence) -> Iterator[Guess]:
     if number == -1:
         yield Guess("sign", f"the sign of {subject(e)} is flipped", -e.numerical, everywhere=False, odds=1.5)
         return
-    text = f"{subject(e)} is {words} times what it should be" + (f": {hint}" if hint else "")
+    text = f"{subject(e)} is {words} times what it should be" + (f" ({hint})" if hint else "")
     fitted = int("." in words and not hint)
     yield Guess("factor", text, number * e.numerical, everywhere=False, fitted=fitted, odds=1.5)
 
@@ -56,6 +56,8 @@ def two_factors(e: Evidence) -> Iterator[Guess]:
         text = f"{subject(e)} is {one[1]} times what it should be where {words}, {other[1]} times elsewhere"
         if math.isclose(one[0] * other[0], 1.0, rel_tol=_CLOSE):
             text += ": the two sides are exchanged"
+        elif chance(int(inside.sum()), int(e.wrong.sum())) < TELLING:
+            continue  # two numbers may lie on the two sides of many things
         predicted = np.where(side, one[0], other[0]) * e.numerical
         yield Guess("sides", text, predicted, everywhere=False, fitted=2, odds=1.5)
 

@@ -100,11 +100,15 @@ def permuted(e: Evidence) -> Iterator[Guess]:
 
 
 def _places(found: Array, right: Array, tolerance: float) -> Array | None:
-    """Return where each row of one matrix stands in the other, if each stands somewhere, and not all in few places."""
-    gaps = np.max(np.abs(found[:, None, :] - right[None, :, :]), axis=2)
-    place = np.asarray(np.argmin(gaps, axis=1))
-    fits = gaps[np.arange(len(found)), place] <= tolerance
-    return place if np.all(fits) and 2 * len(set(place.tolist())) >= len(found) else None
+    """Return where each row of one matrix stands in the other, each in a place of its own; None if they do not."""
+    free = np.max(np.abs(found[:, None, :] - right[None, :, :]), axis=2) <= tolerance
+    place = np.zeros(len(found), int)
+    for i, fits in enumerate(free):
+        if not fits.any():
+            return None
+        place[i] = i if fits[i] else np.argmax(fits)
+        free[:, place[i]] = False
+    return place
 
 
 def shifted(array: Array, by: int, axis: int, fill: float = 0.0) -> Array:

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gradcheck.explain.evidence import Evidence, Mask, chance
+from gradcheck.explain.evidence import TELLING, Evidence, Mask, chance
 from gradcheck.layer import Array
 
-_TELLING = 2.0  # decimal digits that a coincidence of a region and the wrong entries has to be worth, to be named
 _CHOSEN = 1.5  # digits that choosing a limit of some array costs
 _VALUES = 12  # labels of so many values are looked at one by one
 
@@ -52,7 +51,7 @@ def slice_of(e: Evidence) -> str:
 
 def _region_phrase(e: Evidence) -> str:
     found = region(e)
-    return f"every entry where {found[0]}" if found and found[1] >= _TELLING else ""
+    return f"every entry where {found[0]}" if found and found[1] >= TELLING else ""
 
 
 def region(e: Evidence) -> tuple[str, float] | None:

@@ -13,6 +13,9 @@ REPEATED = (
     "it is wrong only where an index in {} occurs more than once: the contributions overwrite each other; add them up"
     " (np.add.at)"
 )
+_WHERE_REPEATED = (
+    "it is wrong only where an index in {} occurs more than once: are all contributions added up (np.add.at)?"
+)
 _TIE = "a tie: "  # how the joint judgement of ties begins its reason
 
 
@@ -46,10 +49,10 @@ def repeated(e: Evidence) -> Iterator[Guess]:
             wrong = np.moveaxis(e.wrong, axis, 0).reshape(length, -1).any(axis=1)
             if not np.array_equal(wrong, often):
                 continue
-            text = REPEATED.format(name)
             last = _last_of_each(e, index, axis)
             if last is not None:
-                yield Guess("repeats", text, last)
+                yield Guess("repeats", REPEATED.format(name), last)
+            text = _WHERE_REPEATED.format(name)
             yield Guess("repeats", text, e.analytic, proof=chance(int(e.wrong.sum()), int(e.known.sum())))
 
 

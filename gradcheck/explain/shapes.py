@@ -33,9 +33,10 @@ def misshapen(e: Evidence, found: Array) -> Iterator[Guess]:
 
 
 def _mended(found: Array, shape: tuple[int, ...]) -> Iterator[tuple[str, str, Array]]:
-    lead = (1,) * (found.ndim - len(shape)) + shape
     for count in range(1, found.ndim + 1):
         for axes in combinations(range(found.ndim), count):
+            if any(found.shape[axis] == 1 for axis in axes):
+                continue
             words = f"axis {axes[0]}" if count == 1 else f"axes {axes}"
             for verb, reduced in (("sum", found.sum(axes)), ("mean", found.mean(axes))):
                 if reduced.size == int(np.prod(shape)) and _fits(reduced.shape, shape):
@@ -45,7 +46,7 @@ def _mended(found: Array, shape: tuple[int, ...]) -> Iterator[tuple[str, str, Ar
         if axes != tuple(range(found.ndim)) and found.transpose(axes).shape == shape:
             text = "it is transposed" if found.ndim == 2 else f"its axes are permuted: transpose{axes} mends it"
             yield "transposed", f"{text}; the values are right", found.transpose(axes)
-    if found.size == int(np.prod(shape)) and found.shape != lead:
+    if found.size == int(np.prod(shape)):
         yield "reshaped", "the values are right, in another shape", found.reshape(shape)
         if found.ndim > 1:
             yield "transposed", "the values are right, transposed and in another shape", found.T.reshape(shape)

@@ -11,7 +11,9 @@ from gradcheck.explain.factors import plain
 from gradcheck.explain.places import laid_over
 from gradcheck.layer import Array
 
+_EXACTLY, _ROUGHLY = 1e-5, 0.5  # parts of a sum's terms: what rounding leaves of it, and what the eps of a variance
 _EQUAL = 1e-7  # errors that differ by less than this part of the largest one are the same
+_WRITTEN = 7  # letters of a number that somebody may have written, as 0.00025; others come of a computation
 _LARGEST = 200_000  # numbers of a system of equations that is worth solving
 _MANY = 2.0  # decimal digits that the number of terms tried is worth
 
@@ -31,62 +33,91 @@ def one_term(e: Evidence) -> Iterator[Guess]:
             continue
         shown = text if abs(number) == 1 else f"{plain(abs(number))} * {text}".removesuffix(" * 1")
         said = f"the term {shown} is missing" if number < 0 else f"a term {shown} too many"
-        fitted = int(abs(number) != 1)
-        yield Guess(
-            "term", said + (f": {meaning}" if meaning else ""), e.numerical + number * values, fitted=fitted, odds=_MANY
-        )
+        if meaning and len(plain(abs(number))) <= _WRITTEN:
+            said += f": {meaning}"
+        yield Guess("term", said, e.numerical + number * values, fitted=int(abs(number) != 1), odds=_MANY)
 
 
 def along_slices(e: Evidence) -> Iterator[Guess]:
-    """Suspect the path through a mean or a variance: errors that are constant, or a multiple of the input."""
-    own = e.values[e.name]
-    for axis in range(e.analytic.ndim):
-        length = e.shape[axis]
-        if length < 3 or own.shape != e.shape:
-            continue
-        axes: list[tuple[int | tuple[int, ...], str]] = [(axis, f"axis {axis}")]
-        if e.analytic.ndim > 2 and axis == e.analytic.ndim - 1:
-            axes.append((tuple(range(1, e.analytic.ndim)), "all axes but the first"))
-        if e.analytic.ndim > 2 and axis == 0:
-            axes.append((tuple(i for i in range(e.analytic.ndim) if i != 1), "all axes but axis 1"))
-        for over, words in axes:
-            centred = own - own.mean(axis=over, keepdims=True)
-            ones = np.ones(e.shape)
-            for columns, text in (
+    """Suspect the path through a mean or a variance: errors that are constant, or a multiple of the input.
+
+    Only where f does not change when a slice is shifted as a whole, for a mean; and for a variance, where it hardly
+    does when one is scaled: the right gradient tells both.
+    """
+    own, ones = e.values[e.name], np.ones(e.shape)
+    if own.shape != e.shape:
+        return
+    for over, words in _slices(e.shape):
+        centred = own - own.mean(axis=over, keepdims=True)
+        shifts = _cancels(e.numerical, over, _EXACTLY)
+        scales = shifts and _cancels(e.numerical * centred, over, _ROUGHLY)
+        for columns, likely, off, wrong in (
+            ((ones,), shifts, "off by a constant", f"the path through the mean over {words} is missing or wrong"),
+            (
+                (centred,),
+                scales,
+                f"off by a multiple of {e.name} - mean({e.name})",
+                f"the path through the variance over {words} is missing or wrong",
+            ),
+            *(
                 (
-                    (ones,),
-                    f"off by a constant along {words}: the path through the mean over {words} is missing or wrong",
-                ),
-                (
-                    (centred,),
-                    f"off by a multiple of {e.name} - mean({e.name}) along {words}: the path through the variance"
-                    f" over {words} is missing or wrong",
-                ),
-                (
-                    (ones, centred),
-                    f"off by a constant and a multiple of {e.name} along {words}: the paths through the mean and"
-                    f" the variance over {words} are missing or wrong",
-                ),
-                *_sums_of(e, words),
-                (
-                    (e.numerical, ones, centred),
-                    f"right up to a factor and a multiple of {e.name} along {words}: the variance over {words} is"
-                    " not the forward's (another eps, or m - 1 for m)",
-                ),
-            ):
-                yield from _by_least_squares(e, columns, over, text)
+                    (values,),
+                    True,
+                    f"off by a multiple of {text}",
+                    f"a term {text} * (a sum over {words}) is missing or wrong",
+                )
+                for text, values in _summed(e, over)
+            ),
+            (
+                (ones, centred),
+                scales,
+                f"off by a constant and a multiple of {e.name}",
+                f"the paths through the mean and the variance over {words} are missing or wrong",
+            ),
+            (
+                (e.numerical, centred),
+                scales,
+                f"right up to a factor and a multiple of {e.name}",
+                f"the variance over {words} is not the forward's (another eps, m - 1 for m, or no division by it)",
+            ),
+        ):
+            if likely:
+                yield from _by_least_squares("path", f"{off} along {words}: {wrong}", e, columns, over)
 
 
-def _sums_of(e: Evidence, words: str) -> Iterator[tuple[tuple[Array, ...], str]]:
-    """Yield what a forgotten sum over an axis leaves: a multiple of an array in each slice, as in a softmax."""
+def off_along_slices(e: Evidence) -> Iterator[Guess]:
+    """Say that the error is the same all along each slice, where that tells of no mean."""
+    for over, words in _slices(e.shape):
+        yield from _by_least_squares(
+            "off along slices", f"off by a constant along {words}", e, (np.ones(e.shape),), over
+        )
+
+
+def _slices(shape: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], str]]:
+    """Yield along which axes there may be a mean, the widest first, and what they are called."""
+    ndim = len(shape)
+    if ndim > 2:
+        yield tuple(range(1, ndim)), "all axes but the first"
+        yield (0, *range(2, ndim)), "all axes but axis 1"
+    if ndim > 3:
+        yield tuple(range(2, ndim)), "all axes but the first two"
+    for axis in range(ndim):
+        if shape[axis] > 2:
+            yield (axis,), f"axis {axis}"
+
+
+def _cancels(terms: Array, over: tuple[int, ...], part: float) -> bool:
+    """Tell whether the sums over some axes are as good as zero: a small part of what is summed."""
+    return bool(np.all(np.abs(terms.sum(over)) <= part * np.abs(terms).sum(over)))
+
+
+def _summed(e: Evidence, over: tuple[int, ...]) -> Iterator[tuple[str, Array]]:
+    """Yield what a forgotten sum over some axes leaves a multiple of in each slice, as in a softmax."""
     softmax = (f"exp({e.output_name})", np.exp(e.output)) if e.output is not None else ("", np.zeros(0))
     for text, values in (*e.symbols, softmax, *e.hidden):
         spread = laid_over(values, e.shape)
-        if spread is not None and text != e.name and np.isfinite(spread).all():
-            yield (
-                (spread,),
-                f"off by a multiple of {text} along {words}: a term {text} * (a sum over {words}) is missing or wrong",
-            )
+        if spread is not None and np.isfinite(spread).all() and np.any(np.ptp(spread, axis=over)):
+            yield text, spread
 
 
 def along_both(e: Evidence) -> Iterator[Guess]:
@@ -119,6 +150,9 @@ def in_groups(e: Evidence) -> Iterator[Guess]:
     sizes = np.bincount(group)
     if len(sizes) < 2 or sizes.min() < 2:
         return
+    right = e.numerical.ravel()
+    if not np.all(np.abs(np.bincount(group, right)) <= _EXACTLY * np.bincount(group, np.abs(right))):
+        return  # f changes where a group is shifted as a whole: there is no mean that is taken off
     means = np.bincount(group, off) / sizes
     text = (
         f"off by the same amount within each of {len(sizes)} groups of entries of {e.name}: the path through the mean"
@@ -128,26 +162,25 @@ def in_groups(e: Evidence) -> Iterator[Guess]:
 
 
 def _by_least_squares(
-    e: Evidence, columns: tuple[Array, ...], over: int | tuple[int, ...], text: str
+    name: str, text: str, e: Evidence, columns: tuple[Array, ...], over: tuple[int, ...]
 ) -> Iterator[Guess]:
     """Fit the error in every slice by columns of numbers."""
     if not e.known.all():
         return
-    last = (over,) if isinstance(over, int) else over
-    ends = tuple(range(-len(last), 0))
+    ends = tuple(range(-len(over), 0))
 
     def rows(array: Array) -> Array:
-        moved = np.moveaxis(array, last, ends)
-        return moved.reshape(-1, int(np.prod([e.shape[a] for a in last])))
+        moved = np.moveaxis(array, over, ends)
+        return moved.reshape(-1, int(np.prod([e.shape[a] for a in over])))
 
     basis = np.stack([rows(column) for column in columns], axis=-1)
     target = rows(e.analytic - e.numerical)
     size = np.maximum(np.max(np.abs(basis), axis=1, keepdims=True), 1e-300)
     basis = basis / size
     fit = (basis @ (np.linalg.pinv(basis, rcond=1e-10) @ target[..., None]))[..., 0]
-    order = np.moveaxis(e.analytic, last, ends).shape
-    predicted = e.numerical + np.moveaxis(fit.reshape(order), ends, last)
-    yield Guess("path", text, predicted, fitted=len(fit) * len(columns), odds=_MANY)
+    order = np.moveaxis(e.analytic, over, ends).shape
+    predicted = e.numerical + np.moveaxis(fit.reshape(order), ends, over)
+    yield Guess(name, text, predicted, fitted=len(fit) * len(columns), odds=_MANY)
 
 
 def _terms(e: Evidence) -> Iterator[tuple[str, Array, str]]:
@@ -159,6 +192,8 @@ def _terms(e: Evidence) -> Iterator[tuple[str, Array, str]]:
     if e.cotangents and e.cotangent is not None and e.cotangent.shape == shape and e.cotangent.dtype.kind == "f":
         yield "cotangent", e.cotangent, "the path around the layer (residual, skip)?"
     yield "1", np.ones(shape), ""
+    if own.shape == shape and own.dtype.kind == "f":
+        yield f"sign({e.name})", np.sign(own), "L1 penalty?"
     for text, values in e.symbols:
         spread = laid_over(values, shape)
         if spread is not None and text != e.name:

@@ -182,7 +182,8 @@ class Plan:
     def _needed(self, process: Process, work: str, *arguments: Any) -> Any:
         answer = process.do(Job(f"{_JUDGE}:{work}", arguments))
         if isinstance(answer, (Broken, Lost)):
-            raise TargetError(f"{self.target}: {answer.why}")
+            kind, _, why = answer.why.partition(": ")
+            raise TargetError(why if kind == TargetError.__name__ else f"{self.target}: {answer.why}")
         return answer
 
     def _plant(self) -> Iterator[Fault]:

@@ -244,7 +244,7 @@ BUGS = (
     ),
     Bug(
         "power with its own exponent", cube_backward, "3 * x**2", "3 * x**3", "the exponent stays",
-        "mismatch", "elementwise", "3 * a in place of 3 * x**2", cube, inputs=(Z,),
+        "mismatch", "elementwise", "3 * x**3 in place of 3 * x**2", cube, inputs=(Z,),
     ),
 )  # fmt: skip
 """The bugs of these layers."""

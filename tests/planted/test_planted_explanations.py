@@ -109,6 +109,23 @@ POSITIVE = np.exp(normal(4, 3))
 INDEX = np.array([4, 1, 1, 0, 4])
 
 
+def cross_entropy(z, labels):
+    return float(-np.mean(np.log(softmax(z)[np.arange(len(labels)), labels])))
+
+
+def cross_entropy_backward(z, labels):
+    return (softmax(z) - np.eye(3)[labels]) / len(labels)
+
+
+def largest_of_three(x):
+    return x.reshape(len(x), -1, 3).max(2)
+
+
+def largest_of_three_backward(g, x, off=0):
+    chosen = (x.reshape(len(x), -1, 3).argmax(2) + off) % 3
+    return ((np.arange(3) == chosen[..., None]) * g[..., None]).reshape(x.shape)
+
+
 def mish(z):
     return z * np.tanh(np.logaddexp(0, z))
 
@@ -256,7 +273,7 @@ ROWS = [
             (normal(2, 4, 6),), "path", "through the variance over axis 2"),
     Planted("one branch with the other's derivative", lambda x: np.where(x > 0, np.sin(x), np.exp(x)),
             lambda g, x: g * np.where(x > 0, np.cos(x), np.exp(x)), lambda g, x: g * np.where(x > 0, np.cos(x), np.cos(x)),
-            (normal(6, 3),), "elementwise", "cos(x) in place of a (a: the output) (where x < 0)"),
+            (normal(6, 3),), "elementwise", "cos(x) in place of exp(x) (where x < 0)"),
     Planted("weight decay in a layer", lambda x, W: np.sin(x @ W), lambda g, x, W: (
             (g * np.cos(x @ W)) @ W.T, x.T @ (g * np.cos(x @ W))), lambda g, x, W: (
             (g * np.cos(x @ W)) @ W.T, x.T @ (g * np.cos(x @ W)) + 0.01 * W), (normal(4, 3), normal(3, 2)),
@@ -269,6 +286,46 @@ ROWS = [
             lambda g, p, v: (g @ np.tanh(v).T, (p.T @ g) * (1 - np.tanh(v) ** 2)),
             lambda g, p, v: (g @ np.tanh(v).T, (p @ g) * (1 - np.tanh(v) ** 2)), (softmax(normal(4, 4)), normal(4, 3)),
             "as if", "v: it is the gradient for p transposed"),
+    Planted("stopped above, not below", lambda x: np.clip(x, -1, 1), lambda g, x: g * (np.abs(x) < 1),
+            lambda g, x: g * (x < 1), (1.3 * normal(6, 5),), "not zeroed", "should be zero: f does not change there"),
+    Planted("logarithm without its 1 +", np.log1p, lambda g, x: g / (1 + x), lambda g, x: g / x, (POSITIVE,),
+            "elementwise", "1 / x in place of 1 / (1 + x)"),
+    Planted("tangent, the sign of its square", np.tan, lambda g, x: g * (1 + np.tan(x) ** 2),
+            lambda g, x: g * (1 - np.tan(x) ** 2), (0.5 * normal(6),), "elementwise", "1 - a**2 in place of 1 + a**2"),
+    Planted("three numbers, of which any may be a multiple", lambda x: np.exp(x * x),
+            lambda g, x: 2 * g * x * np.exp(x * x), lambda g, x: g * np.exp(x), (normal(3),),
+            "elementwise", "exp(x) in place of 2 * x * a"),
+    Planted("penalty of magnitudes missing", lambda w: float(0.1 * w @ w + 0.3 * np.sum(np.abs(w))),
+            lambda w: 0.2 * w + 0.3 * np.sign(w), lambda w: 0.2 * w, (normal(6),),
+            "term", "the term 0.3 * sign(w) is missing: L1 penalty?"),
+    # no mean and no variance is in these: what is off is said, and no more
+    Planted("other weights, by a constant", lambda X, W: X @ W, lambda g, X, W: (g @ W.T, X.T @ g),
+            lambda g, X, W: (g @ (W + 1).T, X.T @ g), (normal(5, 3), normal(3, 2)),
+            "off along slices", "X: off by a constant along axis 1"),
+    Planted("deviation, the variance's formula", lambda x: x.std(1),
+            lambda g, x: g[:, None] * (x - x.mean(1, keepdims=True)) / x.shape[1] / x.std(1, keepdims=True),
+            lambda g, x: 2 * g[:, None] * (x - x.mean(1, keepdims=True)) / x.shape[1], (normal(3, 6),), "", ""),
+    Planted("length for its square", lambda x: np.sum(x**2, 1), lambda g, x: 2 * g[:, None] * x,
+            lambda g, x: g[:, None] * x / np.linalg.norm(x, axis=1, keepdims=True), (normal(3, 6),),
+            "path", "off by a multiple of x along axis 1"),
+    Planted("cosine, the lengths as constants", lambda a, b: float(a @ b / np.sqrt((a @ a) * (b @ b))),
+            lambda a, b: (b / np.sqrt((a @ a) * (b @ b)) - a * (a @ b) / (a @ a) ** 1.5 / np.sqrt(b @ b),
+                          a / np.sqrt((a @ a) * (b @ b)) - b * (a @ b) / (b @ b) ** 1.5 / np.sqrt(a @ a)),
+            lambda a, b: (b / np.sqrt((a @ a) * (b @ b)), a / np.sqrt((a @ a) * (b @ b))),
+            (normal(7), normal(7, seed=1)), "term", "* a too many"),
+    Planted("labels one further", cross_entropy, cross_entropy_backward,
+            lambda z, labels: cross_entropy_backward(z, (labels + 1) % 3), (normal(6, 3), np.array([2, 0, 1, 1, 0, 2])),
+            "", ""),
+    Planted("next of three, not the largest", largest_of_three, largest_of_three_backward,
+            lambda g, x: largest_of_three_backward(g, x, off=1), (np.array([0.0, 1, 2, 0, 2, 1]) + 0.01 * normal(4, 6),),
+            "permuted", "its slices along axis 1 are right"),
+    Planted("one row for a vector", lambda x, s: x * s, lambda g, x, s: (g * s, (g * x).sum(0)),
+            lambda g, x, s: (g * s, (g * x).sum(0, keepdims=True)), (normal(4, 3), normal(3)),
+            "reshaped", "s: the values are right, in another shape"),
+    Planted("rows averaged, not added", gather_rows, lambda g, table, index: scatter(g, index)[: len(table)] * (
+            1 - np.tanh(table) ** 2), lambda g, table, index: scatter(g, index)[: len(table)] * (1 - np.tanh(table) ** 2) / (
+            np.maximum(np.bincount(index, minlength=6), 1)[:, None]), (normal(6, 5), np.array([4, 1, 1, 0, 4, 4])),
+            "repeats", "are all contributions added up"),
     Planted("moving average, one step late", lambda x: np.convolve(x, [0.5, 0.3, 0.2])[: len(x)],
             lambda g, x: np.convolve(g[::-1], [0.5, 0.3, 0.2])[: len(x)][::-1],
             lambda g, x: np.append(np.convolve(g[::-1], [0.5, 0.3, 0.2])[: len(x)][::-1][1:], 0.0), (normal(7),),

@@ -257,4 +257,4 @@ def test_explanations_of_an_object_are_about_its_parameters():
             self.dw = (dout * self.x).mean(axis=0)
             return dout * self.w
 
-    assert told(check_layer(Scale(), Z)) == ["w: every entry is 1/4 times what it should be: x has 4 rows"]
+    assert told(check_layer(Scale(), Z)) == ["w: every entry is 1/4 times what it should be (x has 4 rows)"]
