@@ -52,6 +52,8 @@ class Measured:
     peers: tuple[str, ...]
     work: dict[str, Any]
     costs: dict[str, Cost]
+    yardsticks: dict[str, tuple[float, ...]]
+    """Seconds of what was measured beside all problems, block by block."""
 
     @property
     def best_peer(self) -> str | None:
@@ -64,7 +66,7 @@ class Measured:
         Examples
         --------
         >>> costs = {"a": Cost((2.0, 4.0), (1.0, 1.0)), "b": Cost((1.0, 2.0), (0.5, 0.5))}
-        >>> Measured("", "", "a", (), (), {}, costs).beside("a", "b")
+        >>> Measured("", "", "a", (), (), {}, costs, {}).beside("a", "b")
         2.0
         """
         return median(
@@ -176,7 +178,9 @@ def _measured(found: dict[str, Any]) -> Measured:
         who: Cost(tuple(cost["seconds"]), tuple(cost["ratios"]), cost["forwards"])
         for who, cost in found["costs"].items()
     }
-    return Measured(**{**found, "ours": tuple(found["ours"]), "peers": tuple(found["peers"]), "costs": costs})
+    lists = {name: tuple(found[name]) for name in ("ours", "peers")}
+    yardsticks = {name: tuple(seconds) for name, seconds in found["yardsticks"].items()}
+    return Measured(**{**found, **lists, "costs": costs, "yardsticks": yardsticks})
 
 
 def _notebook(found: dict[str, Any]) -> Notebook:

@@ -13,7 +13,7 @@ from gradcheck.bench.kernels import DTYPES, NUMBERS
 from gradcheck.bench.kernels import limits as limits_of_kernels
 from gradcheck.bench.measure import Problem
 
-__all__ = ["Limit", "limits", "problems"]
+__all__ = ["Limit", "limits", "problems", "yardsticks"]
 
 SIDE = 1024
 
@@ -32,7 +32,7 @@ class Limit:
     def text(self) -> str:
         """The rate, as one would say it."""
         if self.unit == "calls":
-            return f"{self.seconds * 1e9:.0f} ns"
+            return f"{float(f'{self.rate:.3g}'):,.0f} a second"
         return f"{self.rate / 1e9:.3g} G{self.unit}/s"
 
 
@@ -61,6 +61,22 @@ def problems() -> list[Problem]:
             found.append(Problem("limits", title, partial(copy, n, dtype), "limit", work=work))
     found.append(Problem("limits", "empty ufunc call", call, "limit", work={"unit": "calls", "amount": 1}))
     return found
+
+
+def yardsticks() -> dict[str, Callable[[], object]]:
+    """Return a call for each part of the machine that may become slower for itself, where others use it as well.
+
+    What calls and loops cost, the memory, the units that multiply matrices and those that work on arrays: work of ours
+    is made of these, so that it slows down no more than the one of them that slows down most.
+    """
+    few, many, side = min(NUMBERS), max(NUMBERS), 128
+    z, out, A, product = np.ones(few), np.empty(few), np.ones((side, side)), np.empty((side, side))  # noqa: N806
+    return {
+        "a call": limits_of_kernels(1, "float64")["ufunc call"],
+        "a copy": limits_of_kernels(many, "float64")["copy"],
+        "a product": lambda: A.dot(A, product),
+        "an exp": lambda: np.exp(z, out),
+    }
 
 
 def limits(measured: Sequence[Measured]) -> list[Limit]:

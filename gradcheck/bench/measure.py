@@ -8,6 +8,7 @@ how far the blocks differ is how well it is known.
 from __future__ import annotations
 
 import gc
+import random
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import Any
 
 from gradcheck.bench.facts import Cost, Measured
 
-__all__ = ["FULL", "QUICK", "Calls", "Problem", "Settings", "block", "measure"]
+__all__ = ["FULL", "QUICK", "Calls", "Meter", "Problem", "Settings"]
 
 Calls = Mapping[str, Callable[[], object]]
 Clock = Callable[[], float]
@@ -56,93 +57,123 @@ class Settings:
 
 LONG = 5e-2
 """Seconds of a call that need no warming up."""
+BALLAST = 2**16
+"""Bytes, at most, by which a block moves what it allocates."""
+BRIEF = 0.25
+"""A yardstick's turn, in those of the others."""
 QUICK = Settings(blocks=5, rounds=5, turn=4e-3, patience=0.4)
 FULL = Settings(blocks=5, rounds=9, turn=2e-2, patience=6.0)
 
 
-def measure(
-    problems: Sequence[Problem],
-    settings: Settings,
-    told: Callable[[str], object] = lambda title: None,
-    clock: Clock = time.process_time,
-) -> list[Measured]:
-    """Return what each problem costs each.
+class Meter:
+    """Takes times, a block at a time, and keeps them.
 
     Parameters
     ----------
     problems : sequence of Problem
-        Gone through once a block.
+        What is measured.
     settings : Settings
         How often.
-    told : callable
-        Called with a problem's title after each of its blocks.
+    yardsticks : mapping of str to callable
+        Take part in every problem, in shorter turns: by them one sees what became of the machine meanwhile.
     clock : callable
         Returns seconds.
 
     Examples
     --------
     >>> calls = {"built in": lambda: sum(range(99)), "nothing": lambda: None}
-    >>> problem = Problem("sums", "sum", lambda: calls, "nothing")
-    >>> (measured,) = measure([problem], Settings(2, 3, 1e-5, 1.0))
-    >>> measured.costs["built in"].ratio > 1
+    >>> meter = Meter([Problem("sums", "sum", lambda: calls, "nothing")], Settings(2, 3, 1e-5, 1.0))
+    >>> meter.take(["sum"])
+    >>> meter.facts()[0].costs["built in"].ratio > 1
     True
     """
-    forwards: dict[str, dict[str, int]] = {problem.title: {} for problem in problems}
-    blocks: dict[str, list[dict[str, float]]] = {problem.title: [] for problem in problems}
-    for _ in range(settings.blocks):
-        for problem in problems:
-            earlier = blocks[problem.title]
-            last = earlier[-1] if earlier else {}
-            earlier.append(block(problem.make(), settings, clock, last, forwards[problem.title]))
-            told(problem.title)
-    return [_facts(problem, blocks[problem.title], forwards[problem.title]) for problem in problems]
 
+    def __init__(
+        self,
+        problems: Sequence[Problem],
+        settings: Settings,
+        yardsticks: Calls | None = None,
+        clock: Clock = time.process_time,
+    ) -> None:
+        self._problems = {problem.title: problem for problem in problems}
+        self._settings = settings
+        self._yardsticks = dict(yardsticks or {})
+        self._clock = clock
+        self._blocks: dict[str, list[dict[str, float]]] = {title: [] for title in self._problems}
+        self._forwards: dict[str, dict[str, int]] = {title: {} for title in self._problems}
 
-def block(
-    calls: Calls,
-    settings: Settings,
-    clock: Clock = time.process_time,
-    last: Mapping[str, float] | None = None,
-    forwards: dict[str, int] | None = None,
-) -> dict[str, float]:
-    """Return the median seconds of one call, by who is called.
+    def take(self, titles: Sequence[str], told: Callable[[str], object] = lambda title: None) -> None:
+        """Take as many blocks of some problems as the settings say, one of each after the other.
 
-    Parameters
-    ----------
-    calls : mapping of str to callable
-        Called once before they are timed, unless that is known to take long.
-    settings : Settings
-        How often.
-    clock : callable
-        Returns seconds.
-    last : mapping of str to float, optional
-        What an earlier block returned.
-    forwards : dict, optional
-        Where to note the forwards of those whose calls return a report.
-    """
-    expected = dict(last or {})
-    turns: dict[str, list[float]] = {who: [] for who in calls}
-    for who, call in calls.items():
-        if expected.get(who, 0.0) < LONG:
-            result = call()
-            if forwards is not None and hasattr(result, "forward_calls"):
-                forwards[who] = result.forward_calls
-        if who not in expected:
-            expected[who] = _seconds(call, 1, clock)
-    order, began = list(calls), clock()
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        for turn in range(settings.rounds):
-            if turn and clock() - began > settings.patience:
-                break
-            for k in range(len(order)):  # each time beginning with another
-                who = order[(turn + k) % len(order)]
-                turns[who].append(_seconds(calls[who], max(1, round(settings.turn / expected[who])), clock))
-    finally:
-        if collecting:
-            gc.enable()
-    return {who: statistics.median(taken) for who, taken in turns.items()}
+        Parameters
+        ----------
+        titles : sequence of str
+            Of the problems.
+        told : callable
+            Called with a title after each block.
+        """
+        for _ in range(self._settings.blocks):
+            for title in titles:
+                self._blocks[title].append(self._block(title))
+                told(title)
+
+    def facts(self) -> list[Measured]:
+        """Return what each problem costs each."""
+        return [self._facts(problem) for problem in self._problems.values()]
+
+    def _block(self, title: str) -> dict[str, float]:
+        """Return the median seconds of one call, by who is called."""
+        settings, clock = self._settings, self._clock
+        # arrays of ours lie elsewhere in each block, as they do in each process: that is no part of a block's luck
+        ballast = bytearray(random.Random(len(self._blocks[title])).randrange(BALLAST))
+        calls = {**self._problems[title].make(), **self._yardsticks}
+        expected = dict(self._blocks[title][-1]) if self._blocks[title] else {}
+        turns: dict[str, list[float]] = {who: [] for who in calls}
+        for who, call in calls.items():
+            if expected.get(who, 0.0) < LONG:
+                result = call()
+                if hasattr(result, "forward_calls"):
+                    self._forwards[title][who] = result.forward_calls
+            if who not in expected:
+                expected[who] = _seconds(call, 1, clock)
+        times = {
+            who: max(1, round(settings.turn * (BRIEF if who in self._yardsticks else 1.0) / seconds))
+            for who, seconds in expected.items()
+        }
+        order, began = list(calls), clock()
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            for turn in range(settings.rounds):
+                if turn and clock() - began > settings.patience:
+                    break
+                for k in range(len(order)):  # each time beginning with another
+                    who = order[(turn + k) % len(order)]
+                    turns[who].append(_seconds(calls[who], times[who], clock))
+        finally:
+            if collecting:
+                gc.enable()
+            del ballast
+        return {who: statistics.median(taken) for who, taken in turns.items()}
+
+    def _facts(self, problem: Problem) -> Measured:
+        blocks = self._blocks[problem.title]
+        seconds = {who: tuple(taken[who] for taken in blocks) for who in blocks[0]}
+        limit = seconds[problem.limit]
+        costs = {
+            who: Cost(
+                taken,
+                tuple(mine / least for mine, least in zip(taken, limit, strict=True)),
+                self._forwards[problem.title].get(who),
+            )
+            for who, taken in seconds.items()
+            if who not in self._yardsticks
+        }
+        ours, peers = (tuple(who for who in whos if who in costs) for whos in (problem.ours, problem.peers))
+        yardsticks = {who: seconds[who] for who in self._yardsticks}
+        return Measured(
+            problem.section, problem.title, problem.limit, ours, peers, dict(problem.work), costs, yardsticks
+        )
 
 
 def _seconds(call: Callable[[], object], times: int, clock: Clock) -> float:
@@ -150,16 +181,3 @@ def _seconds(call: Callable[[], object], times: int, clock: Clock) -> float:
     for _ in range(times):
         call()
     return max((clock() - start) / times, 1e-9)
-
-
-def _facts(problem: Problem, blocks: Sequence[Mapping[str, float]], forwards: Mapping[str, int]) -> Measured:
-    costs = {
-        who: Cost(
-            tuple(taken[who] for taken in blocks),
-            tuple(taken[who] / taken[problem.limit] for taken in blocks),
-            forwards.get(who),
-        )
-        for who in blocks[0]
-    }
-    present = tuple(who for who in problem.ours if who in costs), tuple(who for who in problem.peers if who in costs)
-    return Measured(problem.section, problem.title, problem.limit, *present, dict(problem.work), costs)

@@ -5,20 +5,23 @@ from __future__ import annotations
 import datetime
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 
 import gradcheck
 from gradcheck.bench import checks, kernels, limits, notebooks, steps
-from gradcheck.bench.facts import Bench
+from gradcheck.bench.facts import Bench, Notebook
 from gradcheck.bench.machine import machine
-from gradcheck.bench.measure import FULL, QUICK, Problem, Settings, measure
+from gradcheck.bench.measure import FULL, QUICK, Meter, Problem, Settings
 from gradcheck.bench.peers import missing, one_thread, require
+from gradcheck.errors import ArgumentError
 
-__all__ = ["Plan", "plan"]
+__all__ = ["Run", "prepare"]
 
 
-class Plan:
-    """What is to be measured, before it is: how many things, and all of them on demand.
+class Run:
+    """A run of ``gradcheck bench``: first `measure`, then `measure_again` as often as one likes.
 
     Parameters
     ----------
@@ -28,49 +31,73 @@ class Plan:
         How often.
     full : bool
         Whether these are all problems.
-    with_notebooks : bool
-        Whether the notebooks' networks are trained as well.
     """
 
-    def __init__(self, problems: list[Problem], settings: Settings, *, full: bool, with_notebooks: bool) -> None:
-        self.problems = problems
-        self.settings = settings
-        self.full = full
-        self.with_notebooks = with_notebooks
+    def __init__(self, problems: list[Problem], settings: Settings, *, full: bool) -> None:
+        self.titles = [problem.title for problem in problems]
+        self.total = settings.blocks * len(problems)
+        """How often `measure` tells of something."""
+        self.blocks = settings.blocks
+        """How often `measure_again` tells of each problem."""
+        self._full = full
+        self._meter = Meter(problems, settings, limits.yardsticks())
+        self._with_notebooks = any(problem.section == "notebooks" for problem in problems)
+        if self._with_notebooks:
+            self.total += len(notebooks.NOTEBOOKS)
+        self._notebooks: tuple[Notebook, ...] = ()
+        self._began = time.perf_counter()
 
-    @property
-    def total(self) -> int:
-        """How often `run` tells."""
-        return self.settings.blocks * len(self.problems) + self.with_notebooks * len(notebooks.NOTEBOOKS)
-
-    def run(self, told: Callable[[str], object] = lambda title: None) -> Bench:
-        """Measure.
+    def measure(self, told: Callable[[str], object] = lambda title: None) -> Bench:
+        """Measure everything.
 
         Parameters
         ----------
         told : callable
             Called with a title whenever something is done.
         """
-        started = time.perf_counter()
-        with one_thread(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # peers have their own
-            measured = measure(self.problems, self.settings, told)
-            shown = notebooks.notebooks(told) if self.with_notebooks else []
-            here = machine()
-        return Bench(
-            version=gradcheck.__version__,
-            date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-            full=self.full,
-            machine=here,
-            missing=tuple(missing()),
-            measured=tuple(measured),
-            notebooks=tuple(shown),
-            seconds=time.perf_counter() - started,
-        )
+        bench = self.measure_again(self.titles, told)
+        if not self._with_notebooks:
+            return bench
+        with _quietly():
+            for name in notebooks.NOTEBOOKS:
+                self._notebooks += (notebooks.notebook(name),)
+                told(name)
+        return replace(bench, notebooks=self._notebooks, seconds=time.perf_counter() - self._began)
+
+    def measure_again(self, titles: Sequence[str], told: Callable[[str], object] = lambda title: None) -> Bench:
+        """Measure some problems as often as before, and return all that was found so far.
+
+        Parameters
+        ----------
+        titles : sequence of str
+            Of the problems.
+        told : callable
+            Called with a title whenever something is done.
+        """
+        with _quietly():
+            self._meter.take(titles, told)
+            return Bench(
+                version=gradcheck.__version__,
+                date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+                full=self._full,
+                machine=machine(),
+                missing=tuple(missing()),
+                measured=tuple(self._meter.facts()),
+                notebooks=self._notebooks,
+                seconds=time.perf_counter() - self._began,
+            )
 
 
-def plan(*, full: bool = False, only: str = "") -> Plan:
-    """Return what is to be measured.
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Hold everyone to one thread, and keep the peers' warnings for themselves."""
+    with one_thread(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def prepare(*, full: bool = False, only: str = "") -> Run:
+    """Return a run that is still to be measured.
 
     Parameters
     ----------
@@ -83,18 +110,17 @@ def plan(*, full: bool = False, only: str = "") -> Plan:
     ------
     MissingDependencyError
         If what measuring or writing needs is not installed.
+    ArgumentError
+        If no problem has it.
 
     Examples
     --------
-    >>> [problem.title for problem in plan(only="4-3-1, float64").problems if problem.section != "limits"]
-    ['4-3-1, float64']
+    >>> prepare(only="steps: 4-3-1, float64").titles[-1]
+    '4-3-1, float64'
     """
     require()
     everything = [*kernels.problems(), *steps.problems(), *notebooks.problems(), *checks.problems(full=full)]
     chosen = [problem for problem in everything if only in f"{problem.section}: {problem.title}"]
-    return Plan(
-        [*limits.problems(), *chosen],
-        FULL if full else QUICK,
-        full=full,
-        with_notebooks=any(problem.section == "notebooks" for problem in chosen),
-    )
+    if not chosen:
+        raise ArgumentError(f'nothing to measure has "{only}" in its name, as "steps: 4-3-1, float64" has')
+    return Run([*limits.problems(), *chosen], FULL if full else QUICK, full=full)

@@ -68,6 +68,10 @@ def _run(arguments: argparse.Namespace) -> int:
         from gradcheck.cli.faults import faults
 
         return faults(arguments)
+    if arguments.command == "bench":
+        from gradcheck.cli.bench import bench
+
+        return bench(arguments)
     from gradcheck.cli.check import check
 
     return check(arguments)
@@ -97,7 +101,33 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_faults(commands)
+    _add_bench(commands)
     return parser
+
+
+def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    bench = commands.add_parser(
+        "bench",
+        help="measure kernels, training steps and checks beside what they cannot beat, and write a report",
+        description="Measure the kernels and training steps of reference_impls, and what checks cost, beside the limits"
+        " of this machine and the peers that are installed: torch, jax, scikit-learn, numba. Writes report.md,"
+        ' report.html and report.json. Needs pip install "gradcheck[bench]".',
+        epilog="example:\n  gradcheck bench --output new --compare old/report.json\n\n"
+        "exit codes:\n  0  the report is written, and nothing became slower\n  1  something became slower than in"
+        " --compare\n  2  the command failed: one line on stderr says why\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    bench.add_argument(
+        "--output", default="benchmark", metavar="DIR", help="where to write, made if need be (default: %(default)s)"
+    )
+    bench.add_argument("--full", action="store_true", help="more rounds and larger checks: minutes, not one or two")
+    bench.add_argument(
+        "--only", default="", metavar="TEXT", help='of what has it in its name: "kernels: sigmoid", "4-3-1"'
+    )
+    bench.add_argument("--compare", metavar="OLD.json", help="say what became slower since an earlier report")
+    bench.add_argument(
+        "--any-machine", action="store_true", help="compare also with what was measured on another machine"
+    )
 
 
 def _add_faults(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

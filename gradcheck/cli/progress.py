@@ -14,20 +14,22 @@ _PATIENCE = 1.0
 
 
 @contextlib.contextmanager
-def progress(total: int, *, silent: bool = False) -> Iterator[Callable[[str], None]]:
-    """Show how many of the checks are done, on stderr, if that is a terminal and it takes over a second.
+def progress(total: int, *, silent: bool = False, doing: str = "checking") -> Iterator[Callable[[str], None]]:
+    """Show how much of the work is done, on stderr, if that is a terminal and it takes over a second.
 
     Parameters
     ----------
     total : int
-        How many checks there are.
+        How many things there are to do.
     silent : bool
         Show nothing.
+    doing : str
+        What is done to them.
 
     Yields
     ------
     callable
-        To be called with a check's name when it is done.
+        To be called with the name of what is done.
 
     Examples
     --------
@@ -42,7 +44,7 @@ def progress(total: int, *, silent: bool = False) -> Iterator[Callable[[str], No
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     bar = Progress(
-        TextColumn("checking"),
+        TextColumn(doing),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -53,7 +55,7 @@ def progress(total: int, *, silent: bool = False) -> Iterator[Callable[[str], No
         redirect_stdout=False,
         redirect_stderr=False,
     )
-    task = bar.add_task("check", total=total, name="")
+    task = bar.add_task(doing, total=total, name="")
     # A timer, because the very first check may be the one that takes long.
     timer = threading.Timer(_PATIENCE, bar.start)
     timer.daemon = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import gradcheck
 from gradcheck.errors import MissingDependencyError
@@ -12,7 +13,10 @@ from gradcheck.report.facts import Report
 from gradcheck.report.lines import lines, singles
 from gradcheck.report.text import sentence
 
-__all__ = ["render", "require_jinja2", "write"]
+if TYPE_CHECKING:
+    import jinja2
+
+__all__ = ["environment", "render", "require_jinja2", "write"]
 
 _ROWS = 100
 """Entries shown of one check; the JSON form has all that were kept."""
@@ -64,17 +68,11 @@ def render(report: Report) -> str:
     >>> "&lt;lambda&gt;" in render(Report("<lambda>", Verdict.MATCH))
     True
     """
-    require_jinja2()
-    import jinja2  # an extra: only those who want a page need it
-
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["digits"] = lambda value: f"{value:.12e}"
-    environment.filters["short"] = lambda value: f"{value:.1e}"
-    source = resources.files("gradcheck.report").joinpath("page.html.jinja").read_text(encoding="utf-8")
+    pages = environment("gradcheck.report")
+    pages.filters["digits"] = lambda value: f"{value:.12e}"
+    pages.filters["short"] = lambda value: f"{value:.1e}"
     checks = sorted(singles(report), key=lambda single: -single.verdict.severity)
-    return environment.from_string(source).render(
+    return pages.get_template("page.html.jinja").render(
         report=report,
         sentence=sentence,
         lines=lines(report),
@@ -82,6 +80,35 @@ def render(report: Report) -> str:
         most=_ROWS,
         infinity=float("inf"),
         version=gradcheck.__version__,
+    )
+
+
+def environment(package: str) -> jinja2.Environment:
+    """Return what fills in the templates of a package, and those of this one: ``style.css.jinja``.
+
+    Parameters
+    ----------
+    package : str
+        Where the templates are.
+
+    Raises
+    ------
+    MissingDependencyError
+        If jinja2 is not installed.
+    """
+    require_jinja2()
+    import jinja2  # an extra: only those who want a page need it
+
+    def source(name: str) -> str | None:
+        files = (resources.files(place).joinpath(name) for place in (package, "gradcheck.report"))
+        return next((file.read_text(encoding="utf-8") for file in files if file.is_file()), None)
+
+    return jinja2.Environment(
+        loader=jinja2.FunctionLoader(source),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 

@@ -150,7 +150,7 @@ def test_mistakes_exit_2_with_one_line_on_stderr(folder, capsys, arguments, mess
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["check"], ["bench"], ["check", "x", "--mode", "slow"], ["check", "x", "-qv"]]
+    "arguments", [[], ["check"], ["benches"], ["check", "x", "--mode", "slow"], ["check", "x", "-qv"]]
 )
 def test_unknown_arguments_exit_2(arguments, capsys):
     with pytest.raises(SystemExit) as raised:
