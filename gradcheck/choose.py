@@ -52,8 +52,8 @@ def choose(layer: Layer, options: Options, evaluator: Evaluator, base: Vector) -
     forwards = _forwards(layer, options, evaluator, base)
     if forwards is None:
         return "fast", (
-            f"{size:,} entries, too few of which can share an evaluation: judged by random projections, one for each"
-            " primal (mode='full' probes all)"
+            f"{size:,} entries, too few of which can share an evaluation: judged by random projections"
+            " (mode='full' probes all)"
         )
     if options.time_limit is not None:
         each = (time.perf_counter() - started) / max(evaluator.forward_calls - before, 1)

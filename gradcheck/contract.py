@@ -70,8 +70,11 @@ def examine(evaluator: Evaluator, vectors: Named, first: Pass, expected: Named, 
         text = f"{name} was changed in place, though it was lent read-only (its writeable flag was set): work on a copy"
         found.violate("mutation", name, text)
         evaluator.given[name][...] = array
-    raw = first.result or {}
-    found.result = {name: np.array(array) for name, array in _arrays(raw, expected, found, evaluator.layer).items()}
+    returned = list(first.result or {})
+    arrays = _arrays(first.result or {}, expected, found, evaluator.layer)
+    first.result = None  # the user's own arrays: from here on they would only take up memory
+    for name in list(arrays):
+        found.result[name] = np.array(arrays.pop(name))
     if found.violations or not thorough:
         return found
     word = "cotangent" if evaluator.layer.mode == "vjp" else "tangent"
@@ -82,7 +85,7 @@ def examine(evaluator: Evaluator, vectors: Named, first: Pass, expected: Named, 
     ]
     found.notes += [
         f"{evaluator.layer.name} returned a gradient for {name!r}, which is no input: ignored"
-        for name in raw
+        for name in returned
         if name not in evaluator.given and evaluator.layer.mode == "vjp"
     ]
     _repeat(evaluator, vectors, first, expected, found)
@@ -224,7 +227,8 @@ def _second_forward(evaluator: Evaluator, vectors: Named, expected: Named, found
     layer = evaluator.layer
     if layer.fresh is None:
         return
-    elsewhere = _nearby(evaluator)
+    elsewhere = {name: np.empty_like(array) for name, array in evaluator.given.items()}
+    _move_nearby(evaluator.given, elsewhere)
     stale = _at(evaluator, elsewhere, vectors, expected, layer)
     for name, array in _at(evaluator, elsewhere, vectors, expected, layer.fresh()).items():
         where = _differs(array, stale.get(name))
@@ -245,12 +249,16 @@ def _after_another_forward(evaluator: Evaluator, vectors: Named, first: Pass) ->
     evaluator.backward_calls += 1
     try:
         with np.errstate(all="ignore"):
-            outputs, derivative = layer({name: evaluator.lend(array) for name, array in evaluator.given.items()})
+            outputs, derivative = layer({name: evaluator.lend(array) for name, array in layer.primals.items()})
             outputs = {name: _kept(array, first.outputs.get(name)) for name, array in outputs.items()}
-            layer(_nearby(evaluator))
+            _move_nearby(layer.primals, evaluator.given)
+            layer({name: evaluator.lend(array) for name, array in evaluator.given.items()})
             raw = derivative({name: evaluator.lend(array) for name, array in vectors.items()})
     except Exception:  # the user did not ask for the neighbouring point: nothing can be said there, and nothing is
         return {}, {}
+    finally:
+        for name, array in layer.primals.items():
+            evaluator.given[name][...] = array
     return outputs, raw
 
 
@@ -276,25 +284,21 @@ def _kept(array: Array, before: Array | None) -> Array:
     return before if before is not None and alike and same(array, before) else np.array(array)
 
 
-def _nearby(evaluator: Evaluator) -> Named:
-    """Return another point, near enough to be in the domain, far enough to be told apart."""
+def _move_nearby(point: Named, moved: Named) -> None:
+    """Turn arrays into another point, near enough to be in the domain, far enough to be told apart."""
     rng = np.random.default_rng(0)
-    moved = {}
-    for name, array in evaluator.given.items():
-        if not is_inexact(array) or not array.size:
-            moved[name] = array.copy(order="K")
+    for name, array in point.items():
+        if not is_inexact(array):
+            moved[name][...] = array
             continue
         drawn = rng.uniform(-0.02, 0.02, min(array.size, BLOCK))
         drawn += np.copysign(0.01, drawn) + 1
-        away = np.empty_like(array)
-        there, here = away.ravel(order="K"), array.ravel(order="K")  # views: an evaluator's arrays have no gaps
+        there, here = moved[name].ravel(order="K"), array.ravel(order="K")  # views: copies of arrays have no gaps
         for block in blocks(array.size):
             factor = drawn[: block.stop - block.start]
             there[block] = here[block] * factor
             if not here[block].all():
                 np.copyto(there[block], np.abs(factor - 1), where=here[block] == 0)
-        moved[name] = away
-    return moved
 
 
 def _quiet(raw: Mapping[str, Any], expected: Named, layer: Layer, before: Named | None = None) -> Named:

@@ -17,6 +17,7 @@ from gradcheck.probe import Ray, power_of_two
 CONFIDENCE = 5.0 / math.sqrt(2.0)
 _SMALL = 1e-6  # an entry so much smaller than 1 gets steps of its own
 _SAFETY = 2.0  # on truncation: enough for errors of first order in the step, of which half a decade shows 2/3
+_SECOND = 6.0  # the variance of a second difference, in that of one evaluation
 _COMPARED = 3  # a level is judged by its change to the next two
 _SQUARES = 1e-200, 1e200  # sums of squares that neither overflow nor lose what is small
 RATIO = math.sqrt(10.0)
@@ -182,16 +183,22 @@ class Differences:
         reached |= moved
         return total
 
-    def sharpest(self, step: float) -> float:
-        """Return how far the one-sided slopes of a single output, weighted, are apart at most."""
+    def bends(self, step: float) -> tuple[float, float]:
+        """Return how far the one-sided slopes of a single output, weighted, are apart at most, and that of all.
+
+        The latter, a root of the sum of squares, as the bar on a central quotient that it is if f is straight and they
+        are apart by nothing but noise.
+        """
         (plus, up), (minus, down) = self.ray.at(step), self.ray.at(-step)
-        bend = 0.0
+        most = squares = 0.0
         with np.errstate(invalid="ignore", over="ignore"):
             for block in blocks(plus.size):
                 base = self._base[block]
                 change = (plus[block] - base) - (base - minus[block])
-                bend = max(bend, largest(np.multiply(change, self.cotangent[block], out=change)))
-        return bend / (0.5 * (up - down))
+                change *= self.cotangent[block]
+                most, squares = max(most, largest(change)), squares + float(change @ change)
+        taken = 0.5 * (up - down)
+        return most / taken, CONFIDENCE / taken * math.sqrt(squares / _SECOND)
 
     def sides(self, step: float) -> tuple[float, float]:
         """Return the least and the largest sum of slopes that takes either side of each output, each for itself.

@@ -24,7 +24,7 @@ class BudgetSpent(Exception):  # noqa: N818  # not an error: the signal to stop 
     """The forward evaluations, or the time, that the user allowed are used up."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Pass:
     """One forward, and one backward where it was asked for.
 

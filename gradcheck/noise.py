@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.blocks import blocks
 from gradcheck.evaluate import Vector
 
 # Spacings of the sampled points, relative to the inputs: the finest that resolves an output measures it. The coarse
@@ -45,9 +46,9 @@ def floor(outputs: Vector, eps: Vector) -> Vector:
     ndarray, shape (m,)
         Standard deviations.
     """
-    least = np.abs(outputs)
-    least *= eps
-    least *= 0.5
+    least = np.empty(outputs.shape)
+    for block in blocks(outputs.size):
+        np.multiply(0.5 * eps[block], np.abs(outputs[block]), out=least[block])
     return least
 
 

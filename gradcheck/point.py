@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 
 import numpy as np
 
 from gradcheck import noise
 from gradcheck.blocks import dot, largest, products
-from gradcheck.difference import Differences
+from gradcheck.difference import CONFIDENCE, Differences
 from gradcheck.evaluate import Evaluator, Vector
 from gradcheck.layer import Array, Named
-from gradcheck.probe import EntryRay, ProjectionRay, natural, signed
+from gradcheck.probe import EntryRay, ProjectionRay, default_step, natural, signed
 
 Entry = tuple[str, tuple[int, ...]]
 """A primal's name and an index into it."""
@@ -55,8 +56,6 @@ class Point:
     ----------
     noise : ndarray, shape (m,)
         Standard deviation of each output; half a last bit until `measure` was called.
-    size : float
-        ``|cotangent| @ |base|``: what f's size is to its weighted sum.
     last_bit : float
         The coarsest machine epsilon among the outputs.
     scale : dict of str to float
@@ -81,7 +80,7 @@ class Point:
         self.rng = rng
         self.noise = noise.floor(base, eps)
         self.last_bit = float(eps.max(initial=0.0))
-        self.size = float(sum(np.abs(product).sum() for product in products(cotangent, base)))
+        self._home = base
         self.scale = {name: _scale(array) for name, array in gradient.items()}
         self._eps = eps
         self._shared: Callable[[Entry], Differences | None] | None = None
@@ -94,6 +93,17 @@ class Point:
     def analytic(self, entry: Entry) -> float:
         """Return one entry of the analytic gradient."""
         return float(self.gradient[entry[0]][entry[1]])
+
+    @cached_property
+    def size(self) -> float:
+        """The sum of the outputs' sizes at the point: what f's size is to its weighted sum."""
+        return float(sum(np.abs(product).sum() for product in products(self.cotangent, self._home)))
+
+    @property
+    def hidden(self) -> float:
+        """What noise can hide of a first difference, by all outputs."""
+        step = default_step(self.last_bit, 1.0)
+        return CONFIDENCE / step * math.sqrt(sum(each @ each for each in products(self.cotangent, self.noise)))
 
     def directional(self, direction: Named) -> float:
         """Return the analytic derivative along a direction."""

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from gradcheck.blocks import in_blocks, largest
+from gradcheck.blocks import BLOCK, in_blocks, largest
 from gradcheck.evaluate import Evaluator, Vector
 from gradcheck.layer import Array, Named
 
@@ -148,12 +148,20 @@ def signed(rng: np.random.Generator, shape: tuple[int, ...]) -> Vector:
     >>> bool(drawn.min() >= 0.5 and drawn.max() < 1.5)
     True
     """
-    drawn: Vector = np.asarray(rng.random(shape))
-    for part in in_blocks(drawn):
-        sign = rng.random(part.size)
-        sign -= 0.5
-        np.copysign(np.add(part, 0.5, out=part), sign, out=part)
-    return drawn
+    size = math.prod(shape)
+    if size > BLOCK:  # sign and magnitude from the same bits: random numbers are a good part of what a million cost
+        drawn: Vector = np.empty(size)
+        for part in in_blocks(drawn):
+            bits = rng.bit_generator.random_raw(part.size)
+            bits &= _SIGN | _FRACTION
+            bits |= _ONE
+            twice = bits.view(np.float64)
+            np.subtract(twice, np.copysign(0.5, twice), out=part)
+        return np.asarray(drawn.reshape(shape))
+    magnitude, sign = np.asarray(rng.random(shape)), np.asarray(rng.random(shape))
+    magnitude += 0.5
+    sign -= 0.5
+    return np.copysign(magnitude, sign, out=magnitude)
 
 
 def exact(rng: np.random.Generator, array: Array) -> Vector:
@@ -177,7 +185,7 @@ def exact(rng: np.random.Generator, array: Array) -> Vector:
     moves: Vector = np.empty(array.size)
     for move, given in zip(in_blocks(moves), in_blocks(array), strict=True):
         # one draw of random bits gives sign and magnitude
-        bits = rng.integers(0, np.iinfo(np.uint64).max, move.size, np.uint64, endpoint=True)
+        bits = rng.bit_generator.random_raw(move.size)
         bits &= kept
         size = given.astype(np.float64).view(np.uint64)
         size &= _EXPONENT

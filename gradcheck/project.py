@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain
@@ -36,9 +36,45 @@ _TIGHT = 1e-3  # of the relative tolerance: so near, nothing that is worth being
 _UNEXPLAINED = "the projection disagrees, and no single entry explains it: use mode='full'"
 _VAGUE = "noise drowns the projection: give the outputs themselves, not their sum, or more digits"
 _STRAIGHT = 1e-4  # of the largest entry: an output's sides that differ by less are on no kink worth another look
+_INSIDE = 16.0  # times half a last bit: what rounding inside f may be worth
 _SHARP = 1e-2  # a bar of the first step up to this part of the largest entry needs no ladder
 _MEANINGFUL = 0.1
 _STEADY = 0.1
+
+
+def at_once(judge: Judge, names: Iterable[str]) -> dict[str, Tally]:
+    """Judge several primals by a projection of all of them, where it agrees as tightly as one of each would have to.
+
+    Errors of several do not cancel under random moves. Primals that are moved together are in all no larger than the
+    largest: that is what a projection takes of memory.
+
+    Returns
+    -------
+    dict of str to Tally
+        Of the primals that this settles; the others are left to `fast`.
+    """
+    point, settled = judge.point, dict[str, Tally]()
+    sizes = {name: point.gradient[name].size for name in names}
+    groups: list[list[str]] = []
+    for name in sorted(sizes, key=lambda name: -sizes[name]):
+        room = (group for group in groups if sum(sizes[each] for each in (*group, name)) <= max(sizes.values()))
+        group = next(room, None)
+        groups.append([name]) if group is None else group.append(name)
+    for group in groups:
+        sees = all(largest(point.gradient[name]) > point.hidden / judge.rtol for name in group)
+        if len(group) == 1 or not sees:
+            continue
+        before = point.evaluator.forward_calls
+        try:
+            look = Look(point, {name: exact(point.rng, point.evaluator.point[name]) for name in group})
+            look.show_noise()
+            tight = look.is_tight(judge.rtol)
+        except BudgetSpent:
+            break
+        if tight:
+            settled |= {name: Tally([look.agreed(name, judge.rtol)], judged=sizes[name]) for name in group}
+            settled[group[0]].forward_calls = point.evaluator.forward_calls - before
+    return settled
 
 
 def fast(judge: Judge, name: str) -> Tally:
@@ -86,50 +122,68 @@ def fast(judge: Judge, name: str) -> Tally:
 def _judge_as_a_whole(judge: Judge, name: str, whole: Array, tally: Tally) -> bool:
     """Judge a primal by projections, into the tally; False where that fails and every entry can be judged instead."""
     point = judge.point
-    look = Look(point, name, whole)
+    look = Look(point, {name: whole})
+    look.show_noise()
     tight = look.is_tight(judge.rtol)
     if not tight:
         look.measure_noise()  # rounding of the last bit is the least of it
         tight = look.is_tight(judge.rtol)
     if tight:
-        tally.comparisons.append(look.agreed(judge.rtol))  # so much would have been let pass by what is asked next
-        tally.judged += look.entries
+        tally.comparisons.append(
+            look.agreed(name, judge.rtol)
+        )  # so much would have been let pass by what is asked next
+        tally.judged += look.entries(name)
         return True
     small = whole.size <= SMALL
-    if not small and _searched(judge, look, tally):
+    if not small and _searched(judge, look, name, tally):
         return True
     scale = look.largest
     for block in _blocks(np.abs(whole * point.gradient[name])):
         if not block.all():
-            look = Look(point, name, np.where(block, whole, 0.0))
-        total = _project(look, judge.rtol, scale)
+            look = Look(point, {name: np.where(block, whole, 0.0)})
+        total = _project(look, name, judge.rtol, scale)
         if small and total.allowed > _VAGUELY * scale:
             return False  # a few forwards more tell better
         if total.verdict is Verdict.MATCH:
             tally.comparisons.append(total)
-            tally.judged += look.entries
+            tally.judged += look.entries(name)
         elif small:
             return False
         elif total.reason == _VAGUE:
             tally.comparisons.append(total)
-        elif block.all() or not _searched(judge, look, tally):
-            _resolve(judge, look, total, tally)
+        elif block.all() or not _searched(judge, look, name, tally):
+            _resolve(judge, look, name, total, tally)
     return True
 
 
 class Look:
-    """The first look along a direction through many entries of one primal."""
+    """The first look along a direction through many entries, mostly of one primal.
 
-    def __init__(self, point: Point, name: str, direction: Array) -> None:
+    Attributes
+    ----------
+    largest : float
+        The largest share of a single entry in the derivative; of several primals that where it is smallest.
+    """
+
+    def __init__(self, point: Point, direction: Named) -> None:
         self.point = point
-        self.name = name
         self.direction = direction
-        self.differences, self.ray = point.along({name: direction})
-        self.step = default_step(point.eps(name), 1.0)
+        self.differences, self.ray = point.along(direction)
+        self.step = default_step(max(map(point.eps, direction)), 1.0)
         self.level = self.differences.level(self.step)
-        self.expected = point.directional({name: direction})
-        self.largest = _largest(point, {name: direction})
+        self.expected, self._largest = 0.0, dict.fromkeys(direction, 0.0)
+        for name, moves in direction.items():
+            for shares in products(moves, point.gradient[name]):
+                self.expected += float(shares.sum())
+                self._largest[name] = max(self._largest[name], largest(shares))
+        self.largest = min(self._largest.values())
         self._finer: Level | None = None
+
+    def show_noise(self) -> None:
+        """Reckon with the noise that the second differences show, where that is no more than rounding inside f."""
+        shown = self._bends[1]
+        if self.level.noise < shown <= _INSIDE * self.level.noise:
+            self.level = replace(self.level, noise=shown)
 
     def measure_noise(self) -> None:
         """Reckon with the noise that f is seen to have."""
@@ -147,8 +201,8 @@ class Look:
         return self._finer
 
     @cached_property
-    def _is_straight(self) -> bool:
-        return self.differences.sharpest(self.step) <= _STRAIGHT * self.largest
+    def _bends(self) -> tuple[float, float]:
+        return self.differences.bends(self.step)
 
     @property
     def _is_bent(self) -> bool:
@@ -159,10 +213,9 @@ class Look:
         """Tell whether the one-sided slopes differ as the step shrinks."""
         return self._is_bent and kink.persists(self.level, self.finer)
 
-    @property
-    def entries(self) -> int:
-        """How many entries it moves."""
-        return int(np.count_nonzero(self.direction))
+    def entries(self, name: str) -> int:
+        """Return how many entries of a primal it moves."""
+        return int(np.count_nonzero(self.direction[name]))
 
     @property
     def error(self) -> float:
@@ -174,7 +227,7 @@ class Look:
         limit = _TIGHT * rtol * self.largest + self.level.noise
         if not abs(self.error) <= limit <= rtol * self.largest:
             return False
-        return self._is_straight or not self.kinked
+        return self._bends[0] <= _STRAIGHT * self.largest or not self.kinked
 
     def is_plain(self, rtol: float) -> bool:
         """Tell whether they disagree, and by the same at a finer step: a kink crossing would make that another."""
@@ -184,13 +237,13 @@ class Look:
         off = abs(self.finer.central - self.level.central)
         return off <= _STEADY * error + self.finer.noise and self.finer.noise <= _STEADY * error
 
-    def agreed(self, rtol: float, explained: Residual | None = None) -> Comparison:
-        """Return the comparison, but for what some entries by themselves explain: a match."""
+    def agreed(self, name: str, rtol: float, explained: Residual | None = None) -> Comparison:
+        """Return the comparison of a primal, but for what some entries by themselves explain: a match."""
         explained = explained or Residual(0.0, 0.0)
         bar = self.level.noise + explained.bar
-        limit = rtol * self.largest + bar
+        limit = rtol * self._largest[name] + bar
         return Comparison(
-            self.name,
+            name,
             None,
             self.expected - explained.value,
             self.level.central,
@@ -198,21 +251,20 @@ class Look:
             limit,
             self.step,
             Verdict.MATCH,
-            limit=2 * limit / self.smallest,
+            limit=2 * limit / self.shortest(name),
         )
 
-    @property
-    def smallest(self) -> float:
-        """The shortest move of an entry for a step of 1."""
-        sizes = (np.abs(each) for each in in_blocks(self.direction))
-        return min((float(np.min(size, where=size > 0, initial=np.inf)) for size in sizes), default=math.inf)
+    def shortest(self, name: str) -> float:
+        """Return the shortest move of a primal's entries for a step of 1."""
+        sizes = (np.abs(each) for each in in_blocks(self.direction[name]))
+        return min((float(size.min() or size[size > 0].min(initial=np.inf)) for size in sizes), default=math.inf)
 
 
-def _searched(judge: Judge, look: Look, tally: Tally) -> bool:
+def _searched(judge: Judge, look: Look, name: str, tally: Tally) -> bool:
     """Search for the entries by which a look disagrees, if it does so plainly; tell whether that settles it."""
     if not look.is_plain(judge.rtol):
         return False
-    search = Search(judge, look.name, look.direction)
+    search = Search(judge, name, look.direction[name])
     try:
         search.run(Residual(look.error, judge.rtol * look.largest + look.level.noise))
     finally:
@@ -220,12 +272,12 @@ def _searched(judge: Judge, look: Look, tally: Tally) -> bool:
         wrong = any(c.verdict is Verdict.MISMATCH for c in found)
         tally.comparisons += found if wrong else []
         tally.judged += len(found) if wrong else 0
-    rest = look.agreed(_TIGHT * judge.rtol, search.explained())
+    rest = look.agreed(name, _TIGHT * judge.rtol, search.explained())
     if rest.error > rest.allowed:
-        rest = look.agreed(judge.rtol, search.explained())
+        rest = look.agreed(name, judge.rtol, search.explained())
     if rest.error <= rest.allowed:
         tally.comparisons += [rest] if wrong else [*found, rest]
-        tally.judged += look.entries - (len(found) if wrong else 0)
+        tally.judged += look.entries(name) - (len(found) if wrong else 0)
         return True
     tally.notes += search.notes if wrong else []
     return wrong
@@ -247,16 +299,16 @@ def _blocks(shares: Array) -> Iterator[npt.NDArray[np.bool_]]:
         yield decade == each
 
 
-def _resolve(judge: Judge, look: Look, total: Comparison, tally: Tally) -> None:
+def _resolve(judge: Judge, look: Look, name: str, total: Comparison, tally: Tally) -> None:
     """Find out why a projection disagrees where it is not plain; fills the tally."""
-    name, direction = look.name, look.direction
+    direction = look.direction[name]
     beside: Comparison | None = None
     suspects: list[Entry] = []
     found: dict[Entry, Comparison] = {}
     with moved_off(judge.point) as moved:
         if moved:
-            there = Look(judge.point, name, direction)
-            beside = _project(there, judge.rtol)
+            there = Look(judge.point, look.direction)
+            beside = _project(there, name, judge.rtol)
             if beside.verdict is not Verdict.MATCH:
                 search = Search(judge, name, direction)
                 search.run(Residual(there.error, judge.rtol * there.largest + there.level.noise))
@@ -286,7 +338,7 @@ def _resolve(judge: Judge, look: Look, total: Comparison, tally: Tally) -> None:
     tally.comparisons += comparisons
 
 
-def _project(look: Look, rtol: float, scale: float = 0.0) -> Comparison:
+def _project(look: Look, name: str, rtol: float, scale: float = 0.0) -> Comparison:
     """Compare along one direction; MATCH or, accusing nobody, INCONCLUSIVE.
 
     `scale` is the largest share of any entry of the array: beside it a block may be practically zero.
@@ -298,7 +350,7 @@ def _project(look: Look, rtol: float, scale: float = 0.0) -> Comparison:
     steepest, doubtful, could = 0.0, False, 0.0
     sharp = bar <= max(_SHARP * most, rtol * abs(expected))
     if not kinked and not (abs(expected - value) <= limit and sharp):
-        settled = settle_along(point, {look.name: look.direction})
+        settled = settle_along(point, look.direction)
         doubtful = bool(forgotten(expected, look.differences, level, settled.estimate))
         estimate, steepest = settled.estimate, settled.steepest
         if sharp and abs(value - estimate.value) <= BY_LUCK * limit:  # an error could have agreed with the first look
@@ -312,8 +364,8 @@ def _project(look: Look, rtol: float, scale: float = 0.0) -> Comparison:
     reason = "" if good else _VAGUE if agrees else _UNEXPLAINED
     verdict = Verdict.MATCH if good else Verdict.INCONCLUSIVE
     shown = limit if math.isfinite(limit) else math.inf
-    limit = max(2 * shown, could) / look.smallest
-    return Comparison(look.name, None, expected, value, bar, shown, step, verdict, reason, limit)
+    limit = max(2 * shown, could) / look.shortest(name)
+    return Comparison(name, None, expected, value, bar, shown, step, verdict, reason, limit)
 
 
 def _disagrees(point: Point, direction: Named, rtol: float) -> bool:

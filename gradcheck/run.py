@@ -36,7 +36,7 @@ from gradcheck.parts import (
 from gradcheck.point import Point
 from gradcheck.precision import coarsest, compare_low, widened
 from gradcheck.probe import signed
-from gradcheck.project import SMALL, fast
+from gradcheck.project import SMALL, at_once, fast
 from gradcheck.report import Explanation, Report, Verdict, Violation
 from gradcheck.summarise import summarise
 from gradcheck.tally import Tally
@@ -404,8 +404,10 @@ def _tallies(
     shuffled = options.budget is not None or options.time_limit is not None
     with Looks(layer, point, None if shuffled or complex_step else options.workers) as looks:
         judge = Judge(point, rtol, options.allow_kinks, complex_step, looks)
+        settled = at_once(judge, layer.wrt) if mode == "fast" else {}
         tallies = {
-            name: fast(judge, name) if mode == "fast" else full(judge, name, shuffled=shuffled) for name in layer.wrt
+            name: settled.get(name) or (fast(judge, name) if mode == "fast" else full(judge, name, shuffled=shuffled))
+            for name in layer.wrt
         }
         if mode == "fast" and judge.on_kinks:
             for name, tally in tallies.items():  # what shares a kink with an entry found there is legal or not with it

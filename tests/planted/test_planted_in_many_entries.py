@@ -132,11 +132,30 @@ def test_dense_layer_is_judged_to_a_hundred_thousandth_of_its_largest_entries():
 
     right = check(0.0)
     assert right.verdict is Verdict.MATCH
-    assert right.forward_calls <= 12
+    assert right.forward_calls <= 7
     limits = {c.name: c.limit for c in right.comparisons}
     assert all(limits[name] <= 1e-5 * most for name, most in zip("xwb", largest[0], strict=True))
     assert right.detection_limit == max(limits.values())
     assert accused(check(1e-5 * largest[0][1])) == {(17, 33)}
+
+
+@pytest.mark.parametrize("spoilt", ["x", "b", "xb"])
+def test_catches_an_error_in_what_is_projected_together(spoilt):
+    """`x` and `b` are no larger than `w`, and share a projection."""
+    rng = np.random.default_rng(0)
+    x, w, b = rng.normal(size=(64, 256)), rng.normal(size=SHAPE), rng.normal(size=256)
+    places = {"x": (3, 4), "b": (5,)}
+
+    def pull(g, x, w, b):
+        gradients = {"x": g @ w.T, "w": x.T @ g, "b": g.sum(axis=0)}
+        for name in spoilt:
+            gradients[name][places[name]] += 1e-4 * np.abs(gradients[name]).max()
+        return tuple(gradients.values())
+
+    for seed in SEEDS:
+        report = check_vjp(lambda x, w, b: x @ w + b, pull, x, w, b, mode="fast", seed=seed)
+        found = {c.name: c.index for c in report.comparisons if c.verdict is Verdict.MISMATCH}
+        assert found == {name: places[name] for name in spoilt}
 
 
 PLACES = {
