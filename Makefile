@@ -2,7 +2,8 @@
 #
 #   make demo    check the backward passes of the five reference networks
 #   make test    linters, types and tests: all that has to pass before a change lands
-#   make bench   what checks and training steps cost
+#   make bench   how fast kernels, training steps and checks are: a report in benchmark/, under two minutes
+#   make times   the same, one by one with pytest-benchmark
 #   make costs   what a check costs beside other checkers, in forwards and backwards
 #   make detection
 #                what other checkers miss, as far as they are installed: .venv/bin/pip install -e '.[peers]'
@@ -16,7 +17,7 @@ BIN = $(VENV)/bin
 WORKERS ?= 2
 CHECKS ?= 20000
 
-.PHONY: demo test lint bench costs detection soak clean
+.PHONY: demo test lint bench times costs detection soak clean
 
 demo: $(VENV)/.installed
 	$(BIN)/gradcheck check reference_impls
@@ -30,6 +31,9 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 bench: $(VENV)/.installed-dev
+	$(BIN)/gradcheck bench
+
+times: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest benchmarks -o python_files='bench_*.py' -n 0 --benchmark-only --benchmark-columns=min,median,iqr,rounds
 
 costs: $(VENV)/.installed-dev
@@ -53,5 +57,5 @@ $(VENV)/.installed-dev: pyproject.toml
 	touch $(VENV)/.installed $@
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks benchmark
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

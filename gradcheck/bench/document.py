@@ -17,7 +17,7 @@ __all__ = ["Section", "Table", "changes", "duration", "ratio", "sections", "summ
 _NONE = "-"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Table:
     """Rows of text under headings; the first column names, all others are numbers unless said."""
 
@@ -26,6 +26,12 @@ class Table:
     rows: Sequence[tuple[str, ...]]
     words: int = 1
     """How many columns at the left are words."""
+
+    def __post_init__(self) -> None:
+        """Leave out the columns in which nobody has anything."""
+        kept = [k for k in range(len(self.headings)) if any(row[k] != _NONE for row in self.rows)]
+        self.headings = tuple(self.headings[k] for k in kept)
+        self.rows = [tuple(row[k] for k in kept) for row in self.rows]
 
 
 @dataclass(frozen=True)
@@ -241,7 +247,8 @@ def _kernels(bench: Bench) -> Section | None:
         [
             "Functions of arrays that networks are made of, beside one line of NumPy that does the same, and peers."
             " Elementwise ones cannot take less than a copy of as many numbers, linear ones not less than their matrix"
-            " product: 1 is the limit. The kernels do not overflow, and keep their digits where the one line has none.",
+            " product: 1 is the limit. The kernels do not overflow, and keep their digits where the one line has none."
+            " In the plot an exp counts as one operation, and hollow marks are of the smaller size.",
             *_absent(bench),
         ],
         tables,

@@ -155,7 +155,12 @@ def _costs(measured: Sequence[Measured], column: str, value: Any, size: str, who
 def _roofline(bench: Bench) -> str:
     """Operations per second against operations per byte: below the copies' bandwidths and the products' peak."""
     measured = bench.section("kernels")
-    peaks = {each.work["dtype"]: _rate(each) for each in bench.section("limits") if each.work["unit"] == "flop"}
+    dtypes = {each.work["dtype"] for each in measured}
+    peaks = {
+        each.work["dtype"]: _rate(each)
+        for each in bench.section("limits")
+        if each.work["unit"] == "flop" and each.work["dtype"] in dtypes
+    }
     copies = {
         (each.work["numbers"], each.work["dtype"]): _rate(each)
         for each in bench.section("limits")
@@ -176,7 +181,7 @@ def _roofline(bench: Bench) -> str:
                 found = [each for each in measured if each.work["kernel"] == kernel and each.work["dtype"] == dtype]
                 for each in found:
                     x, y = each.work["operations"] / each.work["bytes"], each.work["operations"]
-                    large = each is found[-1]
+                    large = each is found[-1]  # or the only one
                     axis.loglog(
                         [x],
                         [y / each.costs["kernel"].second / 1e9],
