@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -14,21 +12,12 @@ from benchmarks.checks.tools import affords
 from benchmarks.detection.ask import Asked, ask
 from benchmarks.detection.problem import Problem
 from benchmarks.detection.tools import Tool
+from gradcheck.bench import measure as timing
 from gradcheck.bench.facts import exponent as fitted
 
-_TURN = 2e-2  # seconds that a forward and a backward are repeated for
+_UNIT = "one forward and one backward"
+_TURN = 2e-2  # seconds that what takes less is repeated for
 _ONCE = 2.0  # a check that takes so many seconds is not asked again
-
-
-def forward_and_backward(problem: Problem) -> float:
-    """Return the seconds of one forward and one backward."""
-    cotangent = np.ones(np.shape(problem.f(*problem.inputs)))
-    started, times = time.process_time(), 0
-    while (taken := time.process_time() - started) < _TURN or not times:
-        problem.f(*problem.inputs)
-        problem.vjp(cotangent, *problem.inputs)
-        times += 1
-    return taken / times
 
 
 def measure(
@@ -50,36 +39,42 @@ def measure(
     facts = []
     for problem in problems:
         told(problem.id)
-        pairs: list[float] = []
-        asked: dict[str, list[Asked]] = {tool.name: [] for tool in tools if affords(tool.name, problem)}
-        for turn in range(rounds):
-            pairs.append(forward_and_backward(problem))
-            for k in range(len(tools)):
-                tool = tools[(turn + k) % len(tools)]
-                if tool.name in asked and (turn == 0 or asked[tool.name][0].seconds < _ONCE):
-                    asked[tool.name].append(ask(tool, problem))
-        unit = median(pairs)
+        answers: dict[str, Asked] = {}
+        timed = timing.Problem("checks", problem.id, lambda p=problem, a=answers: _calls(tools, p, a), _UNIT)
+        meter = timing.Meter([timed], timing.Settings(rounds, rounds=1, turn=_TURN, patience=0.0, once=_ONCE))
+        meter.take([problem.id])
+        costs = meter.facts()[0].costs
         facts.append(
             {
                 "family": problem.topic,
                 "size": problem.row,
                 "entries": entries(problem),
-                "seconds": unit,
-                "checkers": {name: _cost(answers, unit) for name, answers in asked.items()},
+                "seconds": costs[_UNIT].second,
+                "checkers": {
+                    name: {
+                        "seconds": costs[name].second,
+                        "ratio": costs[name].ratio,
+                        "forwards": answer.forwards,
+                        "backwards": answer.backwards,
+                        "answer": str(answer.answer),
+                    }
+                    for name, answer in answers.items()
+                },
             }
         )
     return facts
 
 
-def _cost(answers: Sequence[Asked], unit: float) -> dict[str, Any]:
-    seconds = median(each.seconds for each in answers)
-    last = answers[-1]
+def _calls(tools: Sequence[Tool], problem: Problem, answers: dict[str, Asked]) -> dict[str, Callable[[], object]]:
+    """Return the calls of those who are asked, which put their answers into a dict."""
+    cotangent = np.ones(np.shape(problem.f(*problem.inputs)))
+
+    def asking(tool: Tool) -> Callable[[], object]:
+        return lambda: answers.update({tool.name: ask(tool, problem)})
+
     return {
-        "seconds": seconds,
-        "ratio": seconds / unit,
-        "forwards": last.forwards,
-        "backwards": last.backwards,
-        "answer": str(last.answer),
+        _UNIT: lambda: (problem.f(*problem.inputs), problem.vjp(cotangent, *problem.inputs)),
+        **{tool.name: asking(tool) for tool in tools if affords(tool.name, problem)},
     }
 
 

@@ -8,6 +8,7 @@ how far the blocks differ is how well it is known.
 from __future__ import annotations
 
 import gc
+import math
 import random
 import statistics
 import time
@@ -53,6 +54,8 @@ class Settings:
     """Seconds that short calls are repeated for: long enough for the caches to forget who was there before."""
     patience: float
     """Seconds after which a block has no further round: of dear calls, one is enough."""
+    once: float = math.inf
+    """Seconds of a call that is made once in all."""
 
 
 LONG = 5e-2
@@ -127,20 +130,13 @@ class Meter:
         # arrays of ours lie elsewhere in each block, as they do in each process: that is no part of a block's luck
         ballast = bytearray(random.Random(len(self._blocks[title])).randrange(BALLAST))
         calls = {**self._problems[title].make(), **self._yardsticks}
-        expected = dict(self._blocks[title][-1]) if self._blocks[title] else {}
+        expected = self._expected(title, calls)
         turns: dict[str, list[float]] = {who: [] for who in calls}
-        for who, call in calls.items():
-            if expected.get(who, 0.0) < LONG:
-                result = call()
-                if hasattr(result, "forward_calls"):
-                    self._forwards[title][who] = result.forward_calls
-            if who not in expected:
-                expected[who] = _seconds(call, 1, clock)
         times = {
             who: max(1, round(settings.turn * (BRIEF if who in self._yardsticks else 1.0) / seconds))
             for who, seconds in expected.items()
         }
-        order, began = list(calls), clock()
+        order, began = [who for who in calls if expected[who] <= settings.once], clock()
         collecting = gc.isenabled()
         gc.disable()
         try:
@@ -154,7 +150,21 @@ class Meter:
             if collecting:
                 gc.enable()
             del ballast
-        return {who: statistics.median(taken) for who, taken in turns.items()}
+        return {who: statistics.median(taken) if taken else expected[who] for who, taken in turns.items()}
+
+    def _expected(self, title: str, calls: Calls) -> dict[str, float]:
+        """Warm up whoever is not known to take long, and return about how many seconds each call takes."""
+        expected = dict(self._blocks[title][-1]) if self._blocks[title] else {}
+        for who, call in calls.items():
+            if expected.get(who, 0.0) < LONG:
+                began = self._clock()
+                result = call()
+                first = self._clock() - began
+                if hasattr(result, "forward_calls"):
+                    self._forwards[title][who] = result.forward_calls
+                if who not in expected:
+                    expected[who] = first if first > self._settings.once else _seconds(call, 1, self._clock)
+        return expected
 
     def _facts(self, problem: Problem) -> Measured:
         blocks = self._blocks[problem.title]

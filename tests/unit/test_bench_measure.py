@@ -100,6 +100,12 @@ def test_yardsticks_take_part_in_shorter_turns_and_are_no_costs(clock):
     assert clock.called.count("copy") < clock.called.count("limit") / 3
 
 
+def test_dear_calls_are_made_once_in_all_if_one_asks_for_that(clock):
+    found = taken(clock, replace(SETTINGS, once=5.0), limit=clock.takes(1.0, "limit"), mine=clock.takes(7.0, "mine"))
+    assert clock.called.count("mine") == 1
+    assert found.costs["mine"].seconds == pytest.approx([7.0] * 3)
+
+
 def test_forwards_of_a_report_are_noted(clock):
     class Report:
         forward_calls = 17

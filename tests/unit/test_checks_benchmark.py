@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.checks import __main__ as command
 from benchmarks.checks import render, tools
-from benchmarks.checks.measure import exponent, forward_and_backward, measure
+from benchmarks.checks.measure import exponent, measure
 from benchmarks.checks.problems import entries, problems
 from benchmarks.detection.tools import Answer, Tool
 from gradcheck import check_vjp
@@ -42,8 +42,8 @@ def test_evaluations_are_counted_and_dear_checkers_are_spared(monkeypatch):
     assert [list(each["checkers"]) for each in facts] == [["thrice"], [], [], []]
     cost = facts[0]["checkers"]["thrice"]
     assert (cost["forwards"], cost["backwards"], cost["answer"]) == (4, 1, "passed")
-    assert cost["ratio"] == pytest.approx(cost["seconds"] / facts[0]["seconds"])
-    assert 0 < forward_and_backward(SMALL[0]) < 0.01
+    assert 0 < facts[0]["seconds"] < cost["seconds"]
+    assert cost["ratio"] > 1
 
 
 @pytest.mark.parametrize("power", [1.0, 2.0])
