@@ -1,76 +1,18 @@
-"""What does the report say? Its sections as paragraphs, tables and plots, whatever they are written in."""
+"""What does the report say? Its sections, in the order in which one reads them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
 from gradcheck.bench import checks, kernels, steps
 from gradcheck.bench.compare import Comparison
+from gradcheck.bench.contents import NONE, Section, Table, duration, ratio
 from gradcheck.bench.facts import Bench, Measured, Notebook, exponent
 from gradcheck.bench.limits import limits
 
-__all__ = ["Section", "Table", "changes", "duration", "ratio", "sections", "summary"]
-
-_NONE = "-"
-
-
-@dataclass
-class Table:
-    """Rows of text under headings; the first column names, all others are numbers unless said."""
-
-    caption: str
-    headings: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
-    words: int = 1
-    """How many columns at the left are words."""
-
-    def __post_init__(self) -> None:
-        """Leave out the columns in which nobody has anything."""
-        kept = [k for k in range(len(self.headings)) if any(row[k] != _NONE for row in self.rows)]
-        self.headings = tuple(self.headings[k] for k in kept)
-        self.rows = [tuple(row[k] for k in kept) for row in self.rows]
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the report: its title, paragraphs, tables, the names of its plots, and parts of its own."""
-
-    title: str
-    paragraphs: list[str] = field(default_factory=list)
-    tables: list[Table] = field(default_factory=list)
-    plots: list[str] = field(default_factory=list)
-    parts: list[Section] = field(default_factory=list)
-
-
-def duration(seconds: float) -> str:
-    """Return seconds in the unit that suits them.
-
-    Examples
-    --------
-    >>> duration(3.2e-8), duration(0.01234), duration(150.0)
-    ('32 ns', '12.3 ms', '150 s')
-    """
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
-        if seconds >= size:
-            return f"{float(f'{seconds / size:.3g}'):,g} {unit}"
-    return f"{float(f'{seconds * 1e9:.3g}'):g} ns"
-
-
-def ratio(value: float | None) -> str:
-    """Return a ratio with as many digits as one can use; a dash for None.
-
-    Examples
-    --------
-    >>> ratio(1.0349), ratio(17.234), ratio(10191.99), ratio(None)
-    ('1.03', '17.2', '10,200', '-')
-    """
-    if value is None:
-        return _NONE
-    digits = 2 if value < 10 else 1 if value < 100 else 0
-    return f"{value:.{digits}f}" if value < 1000 else f"{float(f'{value:.3g}'):,.0f}"
+__all__ = ["changes", "sections", "summary"]
 
 
 def sections(bench: Bench, comparison: Comparison | None = None) -> list[Section]:
@@ -134,7 +76,7 @@ def summary(bench: Bench) -> Section | None:
                 each.title,
                 duration(each.costs[each.limit].second),
                 *(_of_limit(each, who) for who in batch),
-                _NONE if peer is None else f"{_of_limit(each, peer)} {peer}",
+                NONE if peer is None else f"{_of_limit(each, peer)} {peer}",
             )
         )
     headings = ("step", "products", *(steps.OURS[:3]), "best peer")
@@ -217,7 +159,7 @@ def _steps(bench: Bench) -> Section | None:
 
 def _beside_best_peer(each: Measured, whos: Sequence[str]) -> str:
     if each.best_peer is None:
-        return _NONE
+        return NONE
     best = min(whos, key=lambda who: each.costs[who].ratio)
     return f"{ratio(each.beside(best, each.best_peer))} x {each.best_peer}"
 
@@ -303,9 +245,9 @@ def _notebook(bench: Bench, notebook: Notebook) -> Section:
     for each, written, port in _of_notebook(bench, notebook.name):
         numba = ", numba" if port.endswith("numba") else ""
         row = [f"{each.work['size']}, {each.work['dtype']}{numba}"]
-        row.append(duration(each.costs[written].second) if written in each.costs else _NONE)
+        row.append(duration(each.costs[written].second) if written in each.costs else NONE)
         row.append(duration(each.costs[port].second))
-        row.append(ratio(each.beside(written, port)) if written in each.costs else _NONE)
+        row.append(ratio(each.beside(written, port)) if written in each.costs else NONE)
         row.append(_of_limit(each, port))
         times.append(tuple(row))
     alike = f"The largest relative difference between the two curves is {notebook.reproduced:.1g}."
@@ -379,7 +321,7 @@ def _values(measured: Iterable[Measured], name: str) -> list[Any]:
 
 
 def _of_limit(each: Measured, who: str) -> str:
-    return ratio(each.costs[who].ratio) if who in each.costs else _NONE
+    return ratio(each.costs[who].ratio) if who in each.costs else NONE
 
 
 def _exponents_table(size: str, headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[Table]:
@@ -398,7 +340,7 @@ def _exponents(
             found = [each for each in measured if each.work[column] == value and who in each.costs]
             sizes, times = [size(each) for each in found], [each.costs[who].second for each in found]
             fitted, last = exponent(sizes, times), exponent(sizes[-2:], times[-2:])
-            row.append(_NONE if fitted is None or last is None else f"{fitted:.2f} ({last:.2f})")
-        if set(row[1:]) != {_NONE}:
+            row.append(NONE if fitted is None or last is None else f"{fitted:.2f} ({last:.2f})")
+        if set(row[1:]) != {NONE}:
             rows.append(tuple(row))
     return rows

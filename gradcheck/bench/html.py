@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from gradcheck.bench.document import Section
+from gradcheck.bench.contents import Section
 from gradcheck.report.html import environment
 
 __all__ = ["render"]

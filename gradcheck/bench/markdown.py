@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from gradcheck.bench.document import Section, Table
+from gradcheck.bench.contents import Section, Table
 
 __all__ = ["render"]
 
