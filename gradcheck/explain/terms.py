@@ -48,6 +48,8 @@ def along_slices(e: Evidence) -> Iterator[Guess]:
     if own.shape != e.shape:
         return
     for over, words in _slices(e.shape):
+        if np.any(np.any(e.nonzero, over) & ~np.any(e.wrong, over)):
+            continue  # a path that is missing in some slices is missing in all
         centred = own - own.mean(axis=over, keepdims=True)
         shifts = _cancels(e.numerical, over, _EXACTLY)
         scales = shifts and _cancels(e.numerical * centred, over, _ROUGHLY)
@@ -154,6 +156,8 @@ def in_groups(e: Evidence) -> Iterator[Guess]:
     if not np.all(np.abs(np.bincount(group, right)) <= _EXACTLY * np.bincount(group, np.abs(right))):
         return  # f changes where a group is shifted as a whole: there is no mean that is taken off
     means = np.bincount(group, off) / sizes
+    if np.any(np.abs(means) <= _EQUAL * np.max(np.abs(means))):
+        return  # a mean that some groups have and others not
     text = (
         f"off by the same amount within each of {len(sizes)} groups of entries of {e.name}: the path through the mean"
         " over a group is missing or wrong"
