@@ -83,6 +83,21 @@ SYNONYMS = (
 )
 """Words for one thing: ``self.weights`` may have its gradient in ``self.dW``."""
 
+BIASES = (
+    ("W", "b"),
+    ("w", "b"),
+    ("weight", "bias"),
+    ("weights", "bias"),
+    ("weights", "biases"),
+    ("kernel", "bias"),
+    ("gamma", "beta"),
+    ("scale", "shift"),
+)
+"""What weights and their bias are called."""
+
+FROZEN = {"trainable": False, "requires_grad": False, "frozen": True}
+"""What a layer or a parameter says of itself that is not trained."""
+
 MISSING: Any = object()
 
 
@@ -113,6 +128,43 @@ def gradient_names(name: str) -> Iterator[str]:
         yield from (prefix + template.format(word) for template in GRADIENT_NAMES)
     if prefix:
         yield from (template.format(stem) for template in GRADIENT_NAMES)
+
+
+def is_forgotten(root: Any, path: Path, trained: Iterable[Path]) -> bool:
+    """Tell whether an array without a gradient is the bias of weights that have one.
+
+    Nobody trains weights and not their bias without saying so. Fixed weights with a trained bias are usual, and arrays
+    of other names may be buffers.
+
+    Parameters
+    ----------
+    root : object
+        The layer.
+    path : tuple of (kind, key)
+        Where the array is.
+    trained : iterable of path
+        Where the parameters are that have a gradient.
+
+    Examples
+    --------
+    >>> is_forgotten(object(), (("attr", "b1"),), [(("attr", "W1"),)])
+    True
+    >>> is_forgotten(object(), (("attr", "W1"),), [(("attr", "b1"),)])
+    False
+    """
+    holders = [resolve(root, path[:at]) for at in range(len(path))]
+    if any(getattr(holder, name, None) is value for holder in holders for name, value in FROZEN.items()):
+        return False
+    steps = [
+        [(mine[1], its[1]) for mine, its in zip(path, other, strict=True) if mine != its]
+        for other in trained
+        if len(other) == len(path)
+    ]
+    return any(
+        isinstance(its, str) and weights in its and its.replace(weights, bias, 1) == mine
+        for ((mine, its),) in (pairs for pairs in steps if len(pairs) == 1)
+        for weights, bias in BIASES
+    )
 
 
 def _keys(holder: Any) -> list[str]:

@@ -27,6 +27,7 @@ from gradcheck.adapters.graph import (
 from gradcheck.adapters.pairing import (
     MISSING,
     gradient_names,
+    is_forgotten,
     read,
 )
 from gradcheck.adapters.results import assign
@@ -198,7 +199,10 @@ def survey(model: Any, calling: Calling, primals: Named) -> Survey:
         both = [p for p in single if p in open_ or p in numbers]
         returned = _returned(result, calling, primals, both)
         open_ = both if returned else open_
-    parameters = [p for p in paired if p not in unset] + _claimed_parameters(open_, returned, updated, notes)
+    trained = [path for p in paired for path in p.paths]
+    forgotten = {p.name for p in open_ if any(is_forgotten(model, path, trained) for path in p.paths)}
+    parameters = [p for p in paired if p not in unset]
+    parameters += _claimed_parameters(open_, returned, updated, forgotten, notes)
     parameters = without_overlap(model, parameters, notes)
     order = {path: i for i, path in enumerate(held)}
     parameters.sort(key=lambda p: min(order.get(path, len(order)) for path in p.paths))
@@ -270,16 +274,19 @@ def has_rate(model: Any, calling: Calling, parameter: Parameter) -> bool:
 
 
 def _claimed_parameters(
-    open_: Sequence[Parameter], returned: Sequence[str], updated: set[str], notes: list[str]
+    open_: Sequence[Parameter], returned: Sequence[str], updated: set[str], forgotten: set[str], notes: list[str]
 ) -> list[Parameter]:
-    """Say where the gradients of arrays come from that matter and have none in the object; note those without."""
+    """Say where the gradients of arrays come from that matter and have none in the object; note those without.
+
+    One that was forgotten is claimed, and comes from nowhere: the contract will say so.
+    """
     claimed = []
     for p in open_:
         if p.name in returned:
             claimed.append(replace(p, gradients=()))
         elif p.name in updated:
             claimed.append(replace(p, gradients=(), updated=True))
-        elif p.gradients:
+        elif p.gradients or p.name in forgotten:
             claimed.append(p)
         else:
             looked = ", ".join(list(gradient_names(last_word(p.paths[0])))[:5])

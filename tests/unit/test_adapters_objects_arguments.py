@@ -5,12 +5,14 @@ import threading
 import numpy as np
 import pytest
 
+from gradcheck import Verdict, check_layer
 from gradcheck.adapters.graph import copy_object
 from gradcheck.adapters.objects import adapt_object
 from gradcheck.errors import ArgumentError
 from gradcheck.layer import BrokenContract
 
 X = np.random.default_rng(0).normal(size=(4, 3))
+W, B = np.random.default_rng(1).normal(size=(3, 2)), np.array([0.5, -1.0])
 
 
 class Dense:
@@ -147,6 +149,64 @@ def test_one_gradient_for_two_inputs_breaks_the_contract():
     layer = adapt_object(Product(), [X, X])
     with pytest.raises(BrokenContract, match=r"Product.backward returned 1 array for 2 inputs \('x', 'y'\)"):
         run(layer)
+
+
+def forgets_bias(weights="W", bias="b", *, frozen="", at=0):
+    """Make a layer that trains its weights, and whose bias the forward adds and the backward forgets."""
+
+    class ForgetsBias:
+        def __init__(self):
+            setattr(self, weights, [W] if at else W)
+            setattr(self, bias, [B] if at else B)
+            if frozen:
+                setattr(self, frozen, frozen == "frozen")
+
+        def forward(self, X):
+            self.X = X
+            own, added = (getattr(self, name)[0] if at else getattr(self, name) for name in (weights, bias))
+            return X @ own + added
+
+        def backward(self, dout):
+            own, gradient = getattr(self, weights), self.X.T @ dout
+            setattr(self, f"d{weights}", [gradient] if at else gradient)
+            return dout @ (own[0] if at else own).T
+
+    return ForgetsBias()
+
+
+@pytest.mark.parametrize(
+    ("names", "at"), [(("W", "b"), 0), (("W1", "b1"), 0), (("weight_ih", "bias_ih"), 0), (("weights", "biases"), 1)]
+)
+def test_catches_a_bias_that_is_forgotten_beside_weights_that_are_not(names, at):
+    report = check_layer(forgets_bias(*names, at=at), X)
+    assert report.verdict is Verdict.CONTRACT, str(report)
+    assert [broken.kind for broken in report.violations] == ["count"]
+    name = f"{names[1]}[0]" if at else names[1]
+    assert str(report.violations[0]).startswith(f"d{name} is missing")
+    assert str(report.violations[0]).endswith(f"or leave {name} out with wrt=")
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        forgets_bias("W", "running_mean"),
+        forgets_bias("W", "b2"),
+        forgets_bias("b", "W"),
+        forgets_bias(frozen="frozen"),
+        forgets_bias(frozen="trainable"),
+        forgets_bias(frozen="requires_grad"),
+    ],
+    ids=["a buffer", "another layer's", "the weights are fixed", "frozen", "not trainable", "no gradient required"],
+)
+def test_what_need_not_be_trained_is_noted_and_fails_nothing(layer):
+    report = check_layer(layer, X)
+    assert report.ok, str(report)
+    assert any("has no gradient" in note for note in report.notes)
+
+
+def test_a_forgotten_bias_can_be_left_out():
+    report = check_layer(forgets_bias(), X, wrt=("X", "W"))
+    assert report.verdict is Verdict.MATCH
 
 
 def test_forgotten_gradient_is_noted():
