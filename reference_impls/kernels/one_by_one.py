@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from reference_impls.kernels._blocks import BLOCK, Array, ones, scratch
-from reference_impls.kernels.layers import linear, linear_input_gradient
+from reference_impls.kernels.layers import descend, linear, linear_input_gradient
 from reference_impls.kernels.losses import bce_with_logits_backward
 
 EXAMPLES = 64
@@ -109,13 +109,15 @@ def _room(n: int, weights: Sequence[Array], dtype: np.dtype[Any]) -> tuple[Array
 
 def _descend_product(parameter: Array, a: Array, d: Array, rate: Any) -> None:
     """Do ``parameter -= rate * a.T @ d``, as many rows at a time as make a block: they do not leave the cache."""
+    if parameter.size <= BLOCK:
+        descend(parameter, a.T.dot(d, scratch(parameter.shape, d.dtype)), rate)
+        return
     rows = max(BLOCK // parameter.shape[1], 1)
-    product = np.dot if rows >= len(parameter) else np.matmul  # the faster one, but it would copy parts of `a`
     for start in range(0, len(parameter), rows):
         part = parameter[start : start + rows]
-        step = product(a.T[start : start + rows], d, out=scratch(part.shape, d.dtype))
-        np.multiply(step, rate, step)
-        np.subtract(part, step, part)
+        step = scratch(part.shape, d.dtype)
+        np.matmul(a.T[start : start + rows], d, out=step)  # where `dot` would copy the part of `a`
+        descend(part, step, rate)
 
 
 def numpy_pass(weights: Arrays, biases: Arrays, inputs: Arrays, cotangents: Arrays, Y: Array, rate: Any) -> None:
