@@ -11,6 +11,7 @@ from gradcheck.bench.compare import Comparison
 from gradcheck.bench.contents import NONE, Section, Table, duration, ratio
 from gradcheck.bench.facts import Bench, Measured, Notebook, exponent
 from gradcheck.bench.limits import limits
+from gradcheck.bench.notebooks import PROFILED
 
 __all__ = ["changes", "sections", "summary"]
 
@@ -241,7 +242,7 @@ def _notebooks(bench: Bench) -> Section | None:
 
 
 def _notebook(bench: Bench, notebook: Notebook) -> Section:
-    times = []
+    times, whole = [], None
     for each, written, port in _of_notebook(bench, notebook.name):
         numba = ", numba" if port.endswith("numba") else ""
         row = [f"{each.work['size']}, {each.work['dtype']}{numba}"]
@@ -250,6 +251,8 @@ def _notebook(bench: Bench, notebook: Notebook) -> Section:
         row.append(ratio(each.beside(written, port)) if written in each.costs else NONE)
         row.append(_of_limit(each, port))
         times.append(tuple(row))
+        if each.work["size"] == PROFILED and each.work["dtype"] == "float64" and not numba:
+            whole = each.costs[port].second
     alike = f"The largest relative difference between the two curves is {notebook.reproduced:.1g}."
     return Section(
         notebook.name,
@@ -259,9 +262,13 @@ def _notebook(bench: Bench, notebook: Notebook) -> Section:
                 "Time of a step", ("examples-inputs-hidden", "as written", "port", "speed-up", "port / products"), times
             ),
             Table(
-                "Where a step of the port at 256-784-128, float64, spends its time",
-                ("part", "share"),
-                [(part, f"{share:.1%}") for part, share in notebook.profile.items() if share >= 0.001],
+                f"Where a step of the port at {PROFILED}, float64, spends its time",
+                ("part", "share", "time"),
+                [
+                    (part, f"{share:.1%}", NONE if whole is None else duration(share * whole))
+                    for part, share in notebook.profile.items()
+                    if share >= 0.001
+                ],
             ),
         ],
         [f"loss {notebook.name}"],

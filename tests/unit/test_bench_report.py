@@ -94,6 +94,7 @@ def test_every_section_says_what_was_measured(whole):
     assert "| dense 64 x 256 x 256 | 82,176 | 98.6 us | 400 | 100 | 7 | 7 |" in text
     assert "| best batch step, beside peers | 0.36 x torch by hand |" in text
     assert "| full | 1.00 (1.00) |" in text  # planted times are proportional to the size
+    assert "| matrix products | 75.0% | 116 ms |" in text
     assert "processor | P <1>, 2 cores" in text
 
 
