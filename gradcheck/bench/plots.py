@@ -74,7 +74,7 @@ def _figure(salt: str, columns: int = 1, **size: Any) -> Iterator[tuple[Any, Any
     # ids are made of the salt: those of two plots in one page must differ
     with mpl.rc_context({**_STYLE, "svg.hashsalt": salt}):
         figure = Figure(**size, layout="constrained")
-        axes = figure.subplots(1, columns, sharey=True) if columns > 1 else figure.subplots()
+        axes = figure.subplots(1, columns, sharey=True, squeeze=False)[0]
         done: list[str] = []
         yield figure, axes, done
         file = io.StringIO()
@@ -108,7 +108,7 @@ def _steps(bench: Bench) -> str:
         axes,
         done,
     ):
-        for axis, dtype in zip([axes] if len(dtypes) == 1 else axes, dtypes, strict=True):
+        for axis, dtype in zip(axes, dtypes, strict=True):
             for k, who in enumerate(shown):
                 taken = _costs(measured, "dtype", dtype, "operations", who)
                 if who == "products":
@@ -123,17 +123,15 @@ def _steps(bench: Bench) -> str:
                         label=who,
                     )
             axis.set(title=dtype, xlabel="operations of the products of a step")
-        first = axes if len(dtypes) == 1 else axes[0]
-        first.set_ylabel("seconds")
-        handles, labels = first.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=5)
+        axes[0].set_ylabel("seconds")
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return done[0]
 
 
 def _checks(bench: Bench) -> str:
     measured = bench.section("checks")
     families = list(dict.fromkeys(each.work["family"] for each in measured))
-    with _figure("Time of a check against its entries", figsize=(10, 5)) as (figure, axis, done):
+    with _figure("Time of a check against its entries", figsize=(10, 5)) as (figure, (axis,), done):
         for k, family in enumerate(families):
             for mode, style in zip((measured[0].limit, *checks.MODES), (":", "-", "--"), strict=True):
                 taken = _costs(measured, "family", family, "entries", mode)
@@ -169,7 +167,7 @@ def _roofline(bench: Bench) -> str:
     kernels = list(dict.fromkeys(each.work["kernel"] for each in measured))
     intensities = [each.work["operations"] / each.work["bytes"] for each in measured]
     with _figure("Roofline of the kernels", len(peaks), figsize=(10, 5.4)) as (figure, axes, done):
-        for axis, (dtype, peak) in zip([axes] if len(peaks) == 1 else axes, peaks.items(), strict=True):
+        for axis, (dtype, peak) in zip(axes, peaks.items(), strict=True):
             reach = [min(intensities) / 2, max(intensities) * 2]
             for (numbers, of), bandwidth in copies.items():
                 if of == dtype:
@@ -192,10 +190,8 @@ def _roofline(bench: Bench) -> str:
                         label=kernel if large else None,
                     )
             axis.set(title=dtype, xlabel="operations per byte")
-        first = axes if len(peaks) == 1 else axes[0]
-        first.set_ylabel("operations per second, in 10⁹")
-        handles, labels = first.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=4)
+        axes[0].set_ylabel("operations per second, in 10⁹")
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return done[0]
 
 
@@ -205,7 +201,7 @@ def _rate(each: Measured) -> float:
 
 
 def _loss(notebook: Notebook) -> str:
-    with _figure(f"Loss of {notebook.name}", figsize=(7, 3.2)) as (_, axis, done):
+    with _figure(f"Loss of {notebook.name}", figsize=(7, 3.2)) as (_, (axis,), done):
         axis.plot(notebook.written.steps, notebook.written.losses, color=COLOURS[0], linewidth=4, alpha=0.45)
         axis.plot(notebook.port.steps, notebook.port.losses, color=COLOURS[1])
         names = ["as written", "port"]
