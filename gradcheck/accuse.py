@@ -15,7 +15,7 @@ from gradcheck.nearby import Slopes, attained_nearby, slopes_nearby, steady_near
 from gradcheck.point import Entry, Point
 from gradcheck.probe import ProjectionRay, default_step, signed
 from gradcheck.report import Comparison, Verdict
-from gradcheck.rounded import TREADS, grain
+from gradcheck.rounded import Grain
 from gradcheck.tolerance import agree, allowed
 
 _SAME = 0.2  # slopes nearby that differ by less than this part of an error do not explain it
@@ -32,7 +32,7 @@ _FINER = 2.0**-4
 _NEARLY_ALL = 0.05
 _UNDERFLOWS = 1e-200
 _SOME = 16.0  # last bits of the largest input or output
-_ODD = 0.37  # a step that is no multiple of anything
+_FAR, _ODD = 2.0, 0.37  # times the scale of an entry; the second is no multiple of anything
 _SUM_OF_SIDES = 1e-6
 _TOO_WIDE = "noise hides the difference over steps as small as the entry itself; longer ones see f from too far away"
 _HIDDEN = (
@@ -72,7 +72,7 @@ class Accuser:
         self.rtol = rtol
         self.on_kinks: set[Entry] = set()
         self._wrong_nearby: Counter[str] = Counter()
-        self._treads: float | None = None
+        self._grain: Grain | None = None
         self._mixes_nothing = sum(array.size for array in point.gradient.values()) <= point.base.size
 
     def accuse(self, entry: Entry, result: Comparison, estimate: Estimate) -> Comparison:
@@ -216,19 +216,20 @@ class Accuser:
         longest = max(estimate.step, point.reach(entry))
         if result.error * longest < _SOME * point.last_bit * largest:
             return True
-        if result.numerical != 0:
-            return False
         differences, step = point.along_entry(entry), estimate.step
-        while step < longest and not differences.changes(0.0, min(4 * step, longest)):
+        still = differences.moves(step) == 0
+        if not still.any():
+            return False
+        while step < longest and not differences.moves(min(4 * step, longest))[still].any():
             step = min(4 * step, longest)
-        if self._treads is None:
-            self._treads = grain(point)
-        return result.error * step <= TREADS * self._treads
+        if self._grain is None:
+            self._grain = Grain(point)
+        return self._grain.hides(result.error * step)
 
     def _cancels(self, entry: Entry, slope: float) -> bool:
         """Tell whether a slope may well be lost in a difference of slopes such as f has farther away."""
         differences = self.point.along_entry(entry)
-        farther = 2.0 * differences.ray.scale
+        farther = _FAR * differences.ray.scale
         steepest = float(np.abs(differences.cotangent) @ differences.moves(farther)) / farther
         return slope <= _SOME * self.point.last_bit * steepest
 
@@ -245,14 +246,16 @@ class Accuser:
         differences.explore()
         ray = differences.ray
         noise = differences.noise_at(1.0)
-        span = max(differences.size, ray.scale * differences.steepest)
-        if noise > _NEARLY_ALL * span:
-            # a wave may be at zero wherever steps are even
-            span = max(span, float(np.abs(differences.cotangent) @ differences.moves(_ODD * ray.scale)))
-            if noise > _NEARLY_ALL * span:
-                return True
+        bits = _SOME * self.point.last_bit * differences.size  # what changes by no more is rounded, and no wave
+        span = 0.0
+        for part in (_FAR, _ODD):  # a wave may be at zero wherever steps are even
+            span = max(span, float(np.abs(differences.cotangent) @ differences.moves(part * ray.scale)))
+            if noise <= max(_NEARLY_ALL * span, bits):
+                break
+        else:
+            return True
         longest = _WAVE_LENGTH * span / result.error
-        if step <= longest or differences.unmoved:
+        if step <= longest or span <= bits:
             return False
         level = differences.level(max(longest, 8 * ray.spacing))
         return not abs(level.central - result.numerical) + level.noise <= 0.5 * result.error

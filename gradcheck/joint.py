@@ -58,14 +58,16 @@ def judge_jointly(
     if len(entries) < 2:
         return list(comparisons), 0
     accused: dict[Entry, str] = {}
-    ties = Ties(point, entries[:_EXAMINED], [_claimed(point, kinks[entry]) for entry in entries[:_EXAMINED]])
+    ties = Ties(
+        point, entries[:_EXAMINED], [_claimed(point, kinks[entry]) for entry in entries[:_EXAMINED]], list(kinks)
+    )
     for group in ties.groups():
         if any(entry in accused for entry in group):
             continue
         jump = max(2 * kinks[entry].error_bar for entry in group)
         least = max(jump, *(abs(point.analytic(entry)) for entry in group))
         for signs in _signs(point, group, kinks):
-            found = _together(point, group, signs, jump, least)
+            found = _together(point, ties, group, signs, jump, least)
             if not found:
                 continue
             names = [kinks[entry].entry for entry in group]
@@ -98,7 +100,7 @@ def _signs(point: Point, group: list[Entry], kinks: dict[Entry, Comparison]) -> 
     yield from dict.fromkeys((claimed, alike))
 
 
-def _together(point: Point, group: list[Entry], signs: tuple[float, ...], jump: float, least: float) -> str:
+def _together(point: Point, ties: Ties, group: list[Entry], signs: tuple[float, ...], jump: float, least: float) -> str:
     """Say how entries moved together change f, and what they claim, where the claim is illegal; else nothing."""
     direction: Named = {}
     for (name, index), sign in zip(group, signs, strict=True):
@@ -109,7 +111,10 @@ def _together(point: Point, group: list[Entry], signs: tuple[float, ...], jump: 
     low, high = point.along(direction)[0].sides(_STEP * scale)  # outputs take their sides each for itself
     if high - low > _WRONG * jump or kink.persists(level, point.along(direction)[0].level(_STEP / 4 * scale)):
         outside = max(low - analytic, analytic - high)
-        if outside <= _OUTSIDE * (high - low) + level.jump_noise or not bends_one_way(point, group, jump):
+        if outside <= _OUTSIDE * (high - low) + level.jump_noise:
+            return ""
+        # a sum of kinks may bend one way along these entries, and the other way where the rest of a tie moves too
+        if not bends_one_way(point, ties.around(group), jump):
             return ""
         return f"change f with slopes {low:.6g} and {high:.6g}, and their analytic values add up to {analytic:.6g}"
     numerical = _slope_of_a_tie(point, direction, scale, analytic, least)

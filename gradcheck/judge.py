@@ -165,7 +165,7 @@ class Judge:
         if agree(analytic, level.central, 0.0, self.rtol):
             if entry[0] in self.misled and self._by_accident(level, differences.level(level.step / SECOND)):
                 return self._settle(entry, differences, level)
-            if not meaningful(analytic, analytic, level.noise, scale, self.rtol):
+            if not self._is_sharp(entry, level.noise):
                 return Doubt(entry, level, level.noise + hidden)  # by luck, as far as can be told
             material = not meaningful(analytic, analytic, hidden, scale, self.rtol)
             if _looks_smooth(differences, level) and not (material and differences.explore()):
@@ -186,9 +186,13 @@ class Judge:
             return True
         if not agree(analytic, level.central, 0.0, self.rtol):
             return agree(analytic, level.central, level.noise, self.rtol)
-        if not meaningful(analytic, analytic, level.noise, scale, self.rtol):
+        if not self._is_sharp(entry, level.noise):
             return True
         return meaningful(analytic, analytic, seen.hidden, scale, self.rtol) and _is_smooth(level)
+
+    def _is_sharp(self, entry: Entry, bar: float) -> bool:
+        """Tell whether a bar is so small that an agreement within it needs no second look."""
+        return bar <= max(_CLEAR * abs(self.point.analytic(entry)), self.rtol * self.point.scale[entry[0]])
 
     def _exactly(self, entry: Entry, estimate: Estimate) -> Comparison:
         """Compare with a complex step, which neither noise nor large outputs can hide an error from."""
@@ -215,7 +219,7 @@ class Judge:
             return result
         if off > BY_LUCK * could:
             self.misled.add(result.name)
-        elif level.noise <= max(_CLEAR * abs(result.analytic), self.rtol * self.point.scale[result.name]):
+        elif self._is_sharp((result.name, result.index or ()), level.noise):
             return replace(result, limit=max(result.limit, off + could))
         return result
 
@@ -251,8 +255,7 @@ class Judge:
     def _together(self, doubts: list[Doubt]) -> list[Comparison]:
         done, vague = [], []
         for doubt in doubts:
-            analytic = self.point.analytic(doubt.entry)
-            if doubt.bar <= max(_CLEAR * abs(analytic), self.rtol * self.point.scale[doubt.entry[0]]):
+            if self._is_sharp(doubt.entry, doubt.bar):
                 done.append(self._agreed(doubt, doubt.bar))
             else:
                 vague.append(doubt)

@@ -27,6 +27,7 @@ WIDE = (2.0, -2.0, 64.0)
 """Steps so wide, in units of the inputs, that what reacts at all reacts."""
 _ALIKE = 4.0  # estimates of the orders that lie within this factor of each other
 _INSIDE = 16.0  # last bits
+_WAVES = 0.05  # of how far f moves over wide steps
 SINGLE = float(np.finfo(np.float32).eps)
 _UNIFORM = 12**-0.5  # standard deviation of rounding to a grid, in units of its width
 
@@ -148,7 +149,8 @@ def treads(along: Callable[[float], Vector], base: Vector, eps: Vector) -> Vecto
     """
     with np.errstate(all="ignore"):
         wide = np.stack([base, *(along(step) for step in WIDE)])
-        largest = np.nanmax(np.where(np.isfinite(wide), np.abs(wide), 0.0), axis=0)
+        wide = np.where(np.isfinite(wide), wide, base)
+        largest, span = np.abs(wide).max(axis=0), np.ptp(wide, axis=0)
         slope = np.zeros(base.shape)  # for a step that moves every input by its own size
         before = np.zeros(base.shape)  # what the spacing before has shown
         sigma = np.zeros(base.shape)
@@ -163,6 +165,8 @@ def treads(along: Callable[[float], Vector], base: Vector, eps: Vector) -> Vecto
             disorderly &= length(lowest) <= _ALIKE * length(lowest[1:])
             noise = np.where(disorderly, length(levels) / math.sqrt(len(ORDERS)), 0.0)
             stays = (noise <= _ALIKE * before) & (before <= _ALIKE * noise)
+            # a wave shorter than the spacings looks like noise as well, and is nearly all that f does
+            stays &= noise <= _WAVES * span
             single = np.where(stays, SINGLE * largest, 0.0)
             explained = noise <= np.fmax(_INSIDE * eps * np.fmax(largest, slope), single)
             sigma = np.where(explained, np.fmax(sigma, noise), sigma)

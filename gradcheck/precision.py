@@ -87,6 +87,9 @@ def compare_low(
     less than a few last bits of that or of the largest weighted output: terms of such size may have cancelled, as in
     ``1 - tanh(x) ** 2``. What underflows may be lost.
 
+    Where a low-precision gradient is larger than any in float64, at all of these points, and another at each, it
+    is what rounding leaves of zero: undecided.
+
     Where the two agree at most points a few last bits away, the point itself lies on a tie in low precision and beside
     it in float64: nothing is wrong.
     """
@@ -112,17 +115,20 @@ def compare_low(
         spread = np.max(np.abs(around - np.median(around, axis=0)), axis=0)
         typical = float(np.sqrt(np.mean(spread**2)))  # for entries that by chance did not change
         most = math.sqrt(eps) * largest
-        measured = np.minimum(4 * spread + 4 * typical, most) if inside else np.full(spread.shape, most)
+        changes = 4 * spread + 4 * typical
+        measured = np.minimum(changes, most) if inside else np.full(spread.shape, most)
         rounding = measured + _FEW * eps * max(largest, share) + _UNDERFLOW * tiny
         with np.errstate(invalid="ignore"):
             right = np.abs(around) <= limit + rounding
         tied = finite & ~right[0] & (np.sum(right[1:], axis=0) >= max(1.0, _MOSTLY * len(inside)))
+        zero = finite & ~right[0] & ~tied & (np.abs(around[0]) <= changes) & (largest < typical)
         failing = {c.index for c in tally.comparisons if c.verdict is Verdict.MISMATCH}
         dtype = low[name].dtype
         tie = Verdict.KINK if allow_kinks else Verdict.INCONCLUSIVE
         found = []
         for where, verdict, reason in (
-            (~right[0] & ~tied | ~finite, Verdict.MISMATCH, f"right in float64, wrong in {dtype}"),
+            (~right[0] & ~tied & ~zero | ~finite, Verdict.MISMATCH, f"right in float64, wrong in {dtype}"),
+            (zero, Verdict.INCONCLUSIVE, f"another in {dtype} at each point nearby: what rounding leaves of zero"),
             (tied, tie, f"on a kink: a tie in {dtype} that is none in float64; a few last bits away the two agree"),
         ):
             bars = rounding + (np.abs(coarse - fine) if verdict is not Verdict.MISMATCH else 0.0)

@@ -95,7 +95,7 @@ class ProjectionRay:
         self._seen: dict[float, Vector] = {}
         self.magnitude = 0.0
         self.scale = 1.0
-        self.spacing = max((float(np.spacing(largest(array))) for array in self._base.values()), default=0.0)
+        self.spacing = max((_spacing(array) for array in self._base.values()), default=0.0)
 
     def at(self, step: float) -> tuple[Vector, float]:
         """See `Ray.at`; what rounding does to the single entries is told by `slip`.
@@ -136,6 +136,11 @@ class ProjectionRay:
             out += base
         else:  # rounded once, at the end
             out[...] = base + direction * step
+
+
+def _spacing(array: Array) -> float:
+    """Return the distance of the largest entry to the next number that its dtype knows."""
+    return float(np.spacing(array.dtype.type(largest(array))))
 
 
 def signed(rng: np.random.Generator, shape: tuple[int, ...]) -> Vector:

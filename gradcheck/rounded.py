@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -95,38 +96,75 @@ def forgotten(analytic: float, differences: Differences, level: Level, estimate:
     return f"off by {error:.2g} at two small steps, more than noise, and the rest is vaguer"
 
 
-def grain(point: Point) -> float:
-    """Return the height of the treads that f's weighted outputs may lie on, as far as its values far and wide show.
+class Grain:
+    """The height of the treads that f's weighted outputs may lie on, as far as its values far and wide show.
 
-    Float32's last bit where they show no more digits than that; else the height of the first tread that moving all
-    inputs leads to, if it is no higher: where f means to be a staircase its treads are.
+    Float32's last bit where they show no more digits than that; else that of the first tread that moving all inputs
+    leads each output to, if it is no higher: where f means to be a staircase its treads are. Inputs are moved at
+    random, and all towards zero and away from it: what is saturated in all of them stays so under most random moves.
+
+    Parameters
+    ----------
+    point : Point
+        At the point itself.
     """
-    along = point.everywhere()
-    looks = np.stack([[along.ray.at(side * step)[0] for side in (1.0, -1.0)] for step in _LOOKS])
-    seen = np.where(np.isfinite(looks), looks, point.base)
-    weights = np.abs(point.cotangent)
-    single = float(weights @ noise.single(seen.reshape(-1, point.base.size)))
-    moving = np.flatnonzero(np.any(seen != point.base, axis=(1, 2)))
-    if single or not moving.size or moving[0] == 0:
-        return single
-    found = _tread(along, _LOOKS[moving[0] - 1], _LOOKS[moving[0]])
-    height = float(np.max(found[1])) if found else 0.0
-    return height * float(weights.sum()) if height <= noise.SINGLE * np.abs(seen).max() else 0.0
+
+    def __init__(self, point: Point) -> None:
+        own = {name: point.evaluator.point[name].astype(np.float64) for name in point.gradient}
+        self._ways = [_Way(point, along) for along in (point.everywhere(), point.along(own)[0])]
+        self._height: float | None = None
+
+    def hides(self, change: float) -> bool:
+        """Tell whether a change of f may be lost on its treads."""
+        if change > TREADS * max(way.most for way in self._ways):
+            return False
+        if self._height is None:
+            self._height = max(way.height() for way in self._ways)
+        return change <= TREADS * self._height
 
 
-def _tread(differences: Differences, least: float, most: float) -> tuple[float, Vector] | None:
+class _Way:
+    """The treads that are met where all inputs are moved one way."""
+
+    def __init__(self, point: Point, along: Differences) -> None:
+        self._along = along
+        self._weights = np.abs(point.cotangent)
+        looks = np.stack([[along.ray.at(side * step)[0] for side in (1.0, -1.0)] for step in _LOOKS])
+        seen = np.where(np.isfinite(looks), looks, point.base)
+        self._single = float(self._weights @ noise.single(seen.reshape(-1, point.base.size)))
+        self._moved = np.any(seen != point.base, axis=1)
+        self._highest = INSIDE * noise.SINGLE * float(np.abs(seen).max(initial=0.0))
+        self.most = max(self._single, self._highest * float(self._weights.sum()))
+
+    def height(self) -> float:
+        """Measure it: outputs that move at once are on no tread."""
+        if self._single:
+            return self._single
+        before, height = self._moved[0], 0.0
+        for least, most, moved in zip(_LOOKS, _LOOKS[1:], self._moved[1:], strict=False):
+            first = moved & ~before
+            if first.any() and (found := _tread(self._along, least, most, first)):
+                highest = float(found[1].max())  # those that move a little farther on move as far
+                heights = np.where(found[1] > 0, found[1], highest)
+                height += float(self._weights[first] @ np.where(heights <= self._highest, heights, 0.0))
+            before |= moved
+        return height
+
+
+def _tread(differences: Differences, least: float, most: float, of: Any = slice(None)) -> tuple[float, Vector] | None:
     """Return where f, which stands still over one step and moves over another, first moves, and how far each output.
 
-    None where it goes on moving from there: then it is the slope beyond a kink, and no tread that rounding made.
+    Only outputs `of` some places are looked at. None where it goes on moving from there: then it is the slope beyond a
+    kink, and no tread that rounding made.
     """
     for _ in range(_BISECTIONS):
         middle = math.sqrt(least * most)
-        if differences.changes(0.0, middle):
+        if differences.moves(middle)[of].any():
             most = middle
         else:
             least = middle
     beyond = most * (1 + _BEYOND_EDGE)
-    heights, farther = differences.moves(beyond), differences.moves(most * (1 + 4 * _BEYOND_EDGE))
+    heights, farther = differences.moves(beyond)[of], differences.moves(most * (1 + 4 * _BEYOND_EDGE))[of]
     stands = np.all((heights == farther) | (heights == 0))  # another may come to its own edge meanwhile
     return (beyond, heights) if stands else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class Ties:
         On kinks at the point.
     signs : sequence of float
         The way in which each is moved.
+    beside : sequence of Entry
+        All on kinks, also those of which it is not known whether they are at the point.
 
     Attributes
     ----------
@@ -35,13 +37,30 @@ class Ties:
         Entries that were not looked at with all others, because they are too many.
     """
 
-    def __init__(self, point: Point, entries: Sequence[Entry], signs: Sequence[float]) -> None:
+    def __init__(self, point: Point, entries: Sequence[Entry], signs: Sequence[float], beside: Sequence[Entry]) -> None:
         self._point = point
         self._entries = list(entries)
         self._signs = list(signs)
-        self._alone = [self._moved([k]) - point.base for k in range(len(self._entries))]
+        self._beside = list(beside)
+        self._alone = [self._moved(self._ways([k])) - point.base for k in range(len(self._entries))]
         self._reached = np.array([self._reaches(k) for k in range(len(self._entries))])
         self.left_out = 0
+
+    def around(self, group: Sequence[Entry]) -> list[Entry]:
+        """Return a group and those beside it that have a say in its kinks: with them moved it has other effects."""
+        both = (1.0, -1.0)
+        alone = {way: self._moved(dict.fromkeys(group, way)) - self._point.base for way in both}
+        met = list(group)
+        for other in self._beside:
+            if other in group:
+                continue
+            for shift in both:
+                moved = self._moved({other: shift})
+                effects = ((way, self._moved({**dict.fromkeys(group, way), other: shift}) - moved) for way in both)
+                if any(self._differs(effect, alone[way]) for way, effect in effects):
+                    met.append(other)
+                    break
+        return met
 
     def groups(self) -> Iterator[list[Entry]]:
         """Yield pairs of tied entries, and then all that are tied with one, where those are more than two."""
@@ -76,25 +95,29 @@ class Ties:
         return found + self._partners(k, others[middle:], most - len(found))
 
     def _interacts(self, k: int, others: list[int]) -> bool:
-        effect = self._moved([*others, k]) - self._moved(others)
-        change = np.abs(effect - self._alone[k])
-        sure = _SURE * self._point.noise + _CHANGES * np.maximum(np.abs(effect), np.abs(self._alone[k]))
-        return bool(np.any(change > sure))
+        effect = self._moved(self._ways([*others, k])) - self._moved(self._ways(others))
+        return self._differs(effect, self._alone[k])
+
+    def _differs(self, effect: Vector, other: Vector) -> bool:
+        sure = _SURE * self._point.noise + _CHANGES * np.maximum(np.abs(effect), np.abs(other))
+        return bool(np.any(np.abs(effect - other) > sure))
 
     def _reaches(self, k: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        back = self._moved([k], -1.0) - self._point.base
+        back = self._moved({self._entries[k]: -self._signs[k]}) - self._point.base
         return np.asarray((self._alone[k] != 0) | (back != 0), bool)
 
-    def _moved(self, which: Sequence[int], way: float = 1.0) -> Vector:
-        """Evaluate f with some entries moved together."""
+    def _ways(self, which: Sequence[int]) -> dict[Entry, float]:
+        return {self._entries[k]: self._signs[k] for k in which}
+
+    def _moved(self, ways: Mapping[Entry, float]) -> Vector:
+        """Evaluate f with some entries moved together, each its way."""
         point = self._point.evaluator.point
         saved = []
         try:
-            for k in which:
-                name, index = self._entries[k]
+            for (name, index), way in ways.items():
                 saved.append((name, index, point[name][index]))
                 step = _STEP * float(self._point.natural(name)[index])
-                point[name][index] = point[name][index] + point[name].dtype.type(way * self._signs[k] * step)
+                point[name][index] = point[name][index] + point[name].dtype.type(way * step)
             return self._point.evaluator.outputs("entries on kinks moved together")
         finally:
             for name, index, value in saved:

@@ -91,6 +91,14 @@ def beyond_any_step_vjp(g, x):
     return -3e-12 * g * np.cos(1e-12 / x**3) / x**4
 
 
+def waves_beside_a_large_number(x):
+    return 1e10 + np.min(np.sin(x), axis=0) ** 2
+
+
+def waves_beside_a_large_number_vjp(g, x):
+    return g * np.sin(2 * x) * (np.sin(x) == np.min(np.sin(x), axis=0))
+
+
 TIED = np.array(85291291.46211062)
 WAVES = [
     Case(
@@ -130,6 +138,23 @@ WAVES = [
         {UNDECIDED},
         {lambda g: 2 * g: {UNDECIDED}},
         seed=1,
+    ),
+    Case(
+        "waves-beside-1e10",
+        waves_beside_a_large_number,
+        waves_beside_a_large_number_vjp,
+        (
+            np.array(
+                [
+                    [120960777.03049424, 134317618.92360768, -124016925.47709665, 57994839.4692135],
+                    [-25030329.816552415, 44945751.80396173, 28305518.874982364, 22639745.680630915],
+                    [126496852.04179643, -194058544.04280674, 24282816.323375642, 68397704.3934749],
+                ]
+            ),
+        ),
+        "waves shorter than all spacings look like noise, and beside a large number like a float32's",
+        {MATCH, UNDECIDED},
+        {lambda g: -g: {MISMATCH, UNDECIDED}, lambda g: 0 * g: {MISMATCH, UNDECIDED}},
     ),
 ]
 
@@ -179,6 +204,28 @@ def saturated32_vjp(g, x, q):
     )
 
 
+def saturated_maximum(x):
+    return np.log1p(np.max(tanh32(x)))
+
+
+def saturated_maximum_vjp(g, x):
+    out = np.zeros_like(x)
+    best = np.argmax(tanh32(x))
+    out[best] = g * tanh_slope(x[best]) / (1 + np.tanh(x[best]))
+    return out
+
+
+def shrunk_gram(x):
+    q = tanh32(x @ x.T)
+    return q * np.abs(q) - np.tanh(q * np.abs(q))
+
+
+def shrunk_gram_vjp(g, x):
+    q = np.tanh(x @ x.T)
+    slope = g * np.tanh(q * np.abs(q)) ** 2 * 2 * np.abs(q) * tanh_slope(x @ x.T)
+    return (slope + slope.T) @ x
+
+
 TREADS = [
     Case(
         "float32-and-zeros",
@@ -220,6 +267,25 @@ TREADS = [
         "f is 1 all around: it has shown no digit that float32 does not have",
         {UNDECIDED, MATCH},
         {far_off: {MISMATCH}},
+    ),
+    Case(
+        "saturated-float32-maximum",
+        saturated_maximum,
+        saturated_maximum_vjp,
+        (np.array([-10.14252586348325, 10.060861202811967, 28.309870136549264, 39.05189835692262]),),
+        "three are tied at float32's 1: only where all of them leave it does f show its treads",
+        {UNDECIDED, MATCH},
+        {far_off: {MISMATCH}, lambda g: g + 1e-5: {MISMATCH}},
+        seed=31005754,
+    ),
+    Case(
+        "float32-beside-the-flat",
+        shrunk_gram,
+        shrunk_gram_vjp,
+        (np.array([[2.0, 3.0], [3.0, -2.0]]),),
+        "outputs with a flat of their own hide that others are rounded in float32",
+        {UNDECIDED, MATCH},
+        {far_off: {MISMATCH}, lambda g: g + 1e-5: {MISMATCH}},
     ),
 ]
 
@@ -337,7 +403,33 @@ def test_sides_of_a_spike_are_no_slopes():
     assert sides(3.0) == (-3.0, 3.0)
 
 
-CASES = [*WAVES, *TREADS, *LOST]
+# ---------------------------------------------------------------------- kinks of opposite sense
+
+
+def three_maxima(x):
+    return 0.12 * np.max(x[:3]) - 0.09 * np.max(x[1:3]) + 0.27 * np.max(x[2:])
+
+
+def three_maxima_vjp(g, x):
+    out = np.zeros_like(x)
+    for weight, part in ((0.12, slice(0, 3)), (-0.09, slice(1, 3)), (0.27, slice(2, 4))):
+        out[part.start + np.argmax(x[part])] += weight * g
+    return out
+
+
+KINKS = [
+    Case(
+        "maxima-of-both-senses",
+        three_maxima,
+        three_maxima_vjp,
+        (np.full(4, 3.0),),
+        "f is convex along two of the tied entries, and not where the third moves as well, which decides who gets what",
+        {KINK},
+        {lambda g: 0 * g: {MISMATCH}, lambda g: 2 * g: {MISMATCH}, lambda g: -g: {MISMATCH}},
+    )
+]
+
+CASES = [*WAVES, *TREADS, *LOST, *KINKS]
 with_case = pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in CASES])
 
 
@@ -372,4 +464,17 @@ def test_a_vague_projection_of_few_entries_leaves_them_to_be_judged_one_by_one()
         right = check_vjp(tanh32, lambda g, x: g * tanh_slope(x), x, mode="fast", seed=seed)
         wrong = check_vjp(tanh32, lambda g, x: 1.01 * g * tanh_slope(x), x, mode="fast", seed=seed)
         assert right.verdict is MATCH, str(right)
+        assert wrong.verdict is MISMATCH, str(wrong)
+
+
+def test_a_step_that_float32_rounds_away_proves_nothing():
+    """At a step that no entry takes, what rounding does to the claim is all that there is to compare it with."""
+    x = np.array([-21.5], np.float32)
+
+    def f(x):
+        return (x * np.clip(x + 3, 0, 6) / 6).astype(np.float32)
+
+    for seed in range(20):
+        assert check_vjp(f, lambda g, x: 0 * g, x, mode="fast", seed=seed).verdict is MATCH
+        wrong = check_vjp(f, lambda g, x: np.float32(1e-3) * g, x, mode="fast", seed=seed)
         assert wrong.verdict is MISMATCH, str(wrong)
