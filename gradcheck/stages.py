@@ -110,21 +110,6 @@ def visible_stages(model: Any, inputs: Sequence[Any]) -> list[Stage]:
     -------
     list of Stage
         Empty where the model cannot be run so.
-
-    Examples
-    --------
-    >>> class Double:
-    ...     def forward(self, x):
-    ...         return 2 * x
-    ...     def backward(self, g):
-    ...         return 2 * g
-    >>> class Model:
-    ...     def __init__(self):
-    ...         self.layers = [Double(), Double()]
-    ...     def forward(self, x):
-    ...         return self.layers[1].forward(self.layers[0].forward(x))
-    >>> [(stage.name, stage.inputs) for stage in visible_stages(Model(), [3.0])]
-    [('layers[0]', (3.0,)), ('layers[1]', (6.0,))]
     """
     copy, watch = copy_object(model), Watch()
     outer = method_of(copy, FORWARD) or method_of(copy, (*LOSS, *LOSS_AND_GRADIENT))

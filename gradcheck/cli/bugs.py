@@ -6,19 +6,16 @@ import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from gradcheck.cli.progress import progress
+from gradcheck.cli.table import bare_table, wide_console
 from gradcheck.report import Report, Verdict
 
 if TYPE_CHECKING:
     from reference_impls.known_bugs import Bug
 
 __all__ = ["bugs"]
-
-_WIDEST = 100_000  # columns of a pipe or file: no line is folded there
 
 
 def bugs() -> int:
@@ -31,10 +28,7 @@ def bugs() -> int:
     """
     from reference_impls.known_bugs import BUGS  # the catalogue is no part of the checker
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_WIDEST)
-    table = Table(box=None, padding=(0, 1), pad_edge=False)
+    console, table = wide_console(), bare_table()
     for heading in ("bug", "layer", "caught", "verdict", "explanation"):
         table.add_column(heading, overflow="fold", no_wrap=heading in ("caught", "verdict"))
     table.add_column("forwards", no_wrap=True, justify="right")

@@ -5,18 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from gradcheck.cli.progress import progress
+from gradcheck.cli.table import bare_table, wide_console
 from gradcheck.errors import ArgumentError
 from gradcheck.faults import FaultReport, Outcome, Result
 from gradcheck.faults.run import prepare
 
 __all__ = ["faults", "print_faults"]
 
-_WIDEST = 100_000  # columns of a pipe or file: no line is folded there
 _MARKS = {"-": "red", "+": "green"}
 
 
@@ -41,12 +39,8 @@ def faults(arguments: argparse.Namespace) -> int:
     if not 0 <= arguments.min_score <= 100:
         raise ArgumentError(f"--min-score was {arguments.min_score:g}; expected a number from 0 to 100")
     plan = prepare(arguments.target, arguments.runner, arguments.tests, arguments.time_limit, arguments.workers)
-    results = []
     with progress(len(plan.faults)) as advance:
-        for result in plan.results():
-            results.append(result)
-            advance(result.fault.function)
-    report = FaultReport(arguments.target, tuple(results))
+        report = plan.report(lambda result: advance(result.fault.function))
     print_faults(report, equivalents=arguments.verbose)
     sys.stdout.flush()
     return int(report.score < arguments.min_score)
@@ -62,12 +56,10 @@ def print_faults(report: FaultReport, *, equivalents: bool = False) -> None:
     equivalents : bool
         List those that are no faults as well.
     """
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_WIDEST)
+    console = wide_console()
     shown = report.survivors + (report.having(Outcome.EQUIVALENT) if equivalents else [])
     if shown:
-        table = Table(box=None, padding=(0, 1), pad_edge=False)
+        table = bare_table()
         for heading in ("outcome", "line", "function", "fault", "diff", "why"):
             table.add_column(heading, overflow="fold", no_wrap=heading == "outcome")
         for result in shown:

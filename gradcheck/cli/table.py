@@ -9,7 +9,7 @@ from rich.text import Text
 from gradcheck.report import Report, Verdict
 from gradcheck.report.lines import lines
 
-__all__ = ["print_table"]
+__all__ = ["bare_table", "print_table", "wide_console"]
 
 _STYLES = {
     Verdict.MATCH: "green",
@@ -18,8 +18,21 @@ _STYLES = {
     Verdict.MISMATCH: "bold red",
     Verdict.CONTRACT: "bold magenta",
 }
-_WIDEST = 100_000
-"""Columns of a pipe or file: none, so that no line is folded or cut there."""
+_WIDEST = 100_000  # columns of a pipe or file: no line is folded or cut there
+
+
+def wide_console() -> Console:
+    """Return what prints on stdout, as wide as the terminal, and without bounds elsewhere.
+
+    There is no colour elsewhere either (``NO_COLOR`` and ``FORCE_COLOR`` are obeyed).
+    """
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_WIDEST)
+
+
+def bare_table() -> Table:
+    """Return a table without lines."""
+    return Table(box=None, padding=(0, 1), pad_edge=False)
 
 
 def print_table(report: Report) -> None:
@@ -33,12 +46,8 @@ def print_table(report: Report) -> None:
     Notes
     -----
     On a terminal the layer's name is folded where the line is too narrow; every other column is printed whole.
-    Elsewhere no line is folded or cut, and there is no colour (``NO_COLOR`` and ``FORCE_COLOR`` are obeyed).
     """
-    console = Console(highlight=False, soft_wrap=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_WIDEST)
-    table = Table(box=None, padding=(0, 1), pad_edge=False)
+    console, table = wide_console(), bare_table()
     table.add_column("verdict", no_wrap=True)
     table.add_column("layer", overflow="fold")
     table.add_column("gradient", overflow="fold")

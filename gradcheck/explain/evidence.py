@@ -161,13 +161,12 @@ class Evidence:
     @cached_property
     def hidden(self) -> list[tuple[str, Array]]:
         """What a layer may have computed on its way: activations of this primal that are not its output."""
-        z = self.values[self.name].astype(np.float64)
+        z = self.values[self.name]
+        if z.dtype.kind != "f":
+            return []
         with np.errstate(all="ignore"):
-            made = [(f"sigmoid({self.name})", 0.5 * (1 + np.tanh(0.5 * z))), (f"tanh({self.name})", np.tanh(z))]
-            if z.ndim:
-                powers = np.exp(z - z.max(axis=-1, keepdims=True))
-                made.append((f"softmax({self.name})", powers / powers.sum(axis=-1, keepdims=True)))
-        return [] if self.values[self.name].dtype.kind != "f" else made
+            made = [(f"sigmoid({self.name})", sigmoid(z)), (f"tanh({self.name})", np.tanh(z))]
+            return [*made, (f"softmax({self.name})", softmax(z, -1))] if z.ndim else made
 
     def digits(self, guess: Guess) -> float:
         """Return how many decimal digits of the gradient's errors a guess foretells; 0 where it is wrong.
@@ -249,6 +248,17 @@ class Evidence:
         observed = np.array([np.sum(self.analytic * direction) for direction, _ in pairs])
         right = np.array([slope @ self.measure.weights for _, slope in pairs])
         return Guess(name, text, said, observed, observed - right, **more)  # type: ignore[arg-type]  # fitted is whole
+
+
+def sigmoid(z: Array) -> Array:
+    """Return the logistic function, without overflow."""
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * z)))
+
+
+def softmax(z: Array, axis: int) -> Array:
+    """Return the softmax along an axis."""
+    powers = np.exp(z - z.max(axis=axis, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=axis, keepdims=True))
 
 
 def chance(chosen: int, among: int) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gradcheck.explain.evidence import TELLING, Mask, chance
+from gradcheck.explain.evidence import TELLING, Mask, chance, sigmoid
 from gradcheck.explain.factors import plain
 from gradcheck.layer import Array
 
@@ -37,11 +37,6 @@ class Expression:
     values: Array
     argument: str = ""
     place: int = 0
-
-
-def sigmoid(u: Array) -> Array:
-    """Return the logistic function, without overflow."""
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * u)))
 
 
 FORMS: tuple[tuple[str, Callable[[Array], Array]], ...] = (

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from gradcheck.evaluate import BudgetSpent
-from gradcheck.explain.evidence import Evidence, Guess
-from gradcheck.explain.expressions import sigmoid
+from gradcheck.explain.evidence import Evidence, Guess, sigmoid
 from gradcheck.explain.factors import plain
 from gradcheck.explain.order import shifted
 from gradcheck.explain.repeats import REPEATED

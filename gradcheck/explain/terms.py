@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gradcheck.explain.evidence import Evidence, Guess
+from gradcheck.explain.evidence import Evidence, Guess, softmax
 from gradcheck.explain.factors import plain
 from gradcheck.explain.places import laid_over
 from gradcheck.layer import Array
@@ -208,6 +208,4 @@ def _terms(e: Evidence) -> Iterator[tuple[str, Array, str]]:
             yield f"one_hot({text})", hot.astype(float), "the path through the right class"
     if own.shape == shape and own.ndim and own.dtype.kind == "f":
         for axis in {own.ndim - 1, 0}:
-            powers = np.exp(own - own.max(axis=axis, keepdims=True))
-            soft = powers / powers.sum(axis=axis, keepdims=True)
-            yield f"softmax({e.name})", soft, "the path through the normalisation (log-sum-exp)"
+            yield f"softmax({e.name})", softmax(own, axis), "the path through the normalisation (log-sum-exp)"

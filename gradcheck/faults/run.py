@@ -81,13 +81,7 @@ def check_faults(
     >>> report.score, [result.fault.diff for result in report.survivors]  # doctest: +SKIP
     (100.0, [])
     """
-    plan = prepare(os.fspath(target), runner, tests, time_limit, workers)
-    results = []
-    for result in plan.results():
-        results.append(result)
-        if on_result is not None:
-            on_result(result)
-    return FaultReport(os.fspath(target), tuple(results))
+    return prepare(os.fspath(target), runner, tests, time_limit, workers).report(on_result)
 
 
 def prepare(
@@ -153,9 +147,14 @@ class Plan:
         self._traces: dict[str, Trace] = {}
         self._right: dict[str, Gradients] = {}
 
-    def results(self) -> Iterator[Result]:
-        """Judge the faults, and yield what becomes of each, in order."""
-        return each(self.faults, self._result, self.workers)
+    def report(self, on_result: Callable[[Result], object] | None = None) -> FaultReport:
+        """Judge the faults; see `check_faults`."""
+        results = []
+        for result in each(self.faults, self._result, self.workers):
+            results.append(result)
+            if on_result is not None:
+                on_result(result)
+        return FaultReport(self.target, tuple(results))
 
     def look_around(self, process: Process) -> None:
         """See what the target does without faults, and which can be planted in it."""

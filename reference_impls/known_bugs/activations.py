@@ -69,8 +69,7 @@ def softplus(z: Array) -> Array:
 
 def softplus_backward(da: Array, z: Array) -> Array:
     """Return the gradient of `softplus`."""
-    a = softplus(z)
-    return da * (sigmoid(z) + 0 * a)
+    return da * sigmoid(z)
 
 
 _GELU = math.sqrt(2 / math.pi)
@@ -204,7 +203,8 @@ BUGS = (
         "mismatch", "elementwise", "a in place of", elu, inputs=(Z,),
     ),
     Bug(
-        "softplus at the output", softplus_backward, "sigmoid(z)", "sigmoid(a)", "z for a, the other way round",
+        "softplus at the output", softplus_backward, "sigmoid(z)", "sigmoid(softplus(z))",
+        "z for a, the other way round",
         "mismatch", "elementwise", "sigmoid(a) in place of sigmoid(z)", softplus, inputs=(Z,),
     ),
     Bug(

@@ -15,8 +15,7 @@ def bce(a: Array, y: Array) -> float:
 
 def bce_backward(a: Array, y: Array) -> Array:
     """Return the gradient of `bce`."""
-    loss = bce(a, y)
-    return -y / a + (1 - y) / (1 - a) + 0 * loss
+    return -y / a + (1 - y) / (1 - a)
 
 
 def mean_bce(a: Array, y: Array) -> float:
@@ -138,7 +137,7 @@ P, Q = (np.random.default_rng(seed).dirichlet(np.ones(4), 3) for seed in (1, 2))
 
 BUGS = (
     Bug(
-        "stray loss factor", bce_backward, "(1 - a) + 0 * loss", "(1 - a) * loss",
+        "stray loss factor", bce_backward, "(1 - y) / (1 - a)", "(1 - y) / (1 - a) * bce(a, y)",
         "notebook 000: the loss multiplies the second term",
         "mismatch", "factor", "the loss itself", bce, inputs=(A, Y),
     ),
