@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.blocks import blocks
 from gradcheck.difference import CONFIDENCE, Differences, Level
 from gradcheck.evaluate import BudgetSpent
 from gradcheck.judge import SECOND, SUSPICIOUS, Doubt, Judge
@@ -210,7 +211,7 @@ class _Sharing:
         self._tally.limit = max(self._tally.limit, 2 * float(np.max(found.allowed, where=good, initial=0.0)))
         if len(self._worst) == OTHERS_KEPT and excess.max() <= self._worst[0][0]:
             return
-        for place in np.argsort(-excess, kind="stable")[:OTHERS_KEPT].tolist():
+        for place in _highest(excess, OTHERS_KEPT):
             if good[place] and (len(self._worst) < OTHERS_KEPT or excess[place] > self._worst[0][0]):
                 entry = int(found.shared.group.entries[place])
                 ranked = (float(excess[place]), -entry, found.at(place, Verdict.MATCH))
@@ -281,18 +282,21 @@ class _Compared:
         self.look = look
         self._analytic = analytic
         rtol, scale = judge.rtol, judge.point.scale[shared.name]
-        claimed, seen = np.abs(analytic), np.abs(look.central)
+        self.error, self.allowed = np.empty(analytic.size), np.empty(analytic.size)
+        self.good, self.doubtful = np.empty(analytic.size, bool), np.empty(analytic.size, bool)
         with np.errstate(invalid="ignore", over="ignore"):
-            self.error = np.abs(analytic - look.central)
-            limit = rtol * np.maximum(claimed, seen)
-            self.allowed = limit + look.noise
-            finite = np.isfinite(self.error)
-            agrees = finite & (self.error <= limit)
-            sharp = look.noise <= np.maximum(MEANINGFUL * claimed, rtol * scale)
-            jump = np.abs(look.jump)
-            smooth = jump <= np.maximum(SUSPICIOUS * (seen + 0.5 * jump), 8 * look.noise)
-            self.good = agrees & sharp & smooth
-            self.doubtful = np.where(agrees, ~sharp, finite & (self.error <= self.allowed))
+            for block in blocks(analytic.size):
+                central, noise, jump = look.central[block], look.noise[block], np.abs(look.jump[block])
+                claimed, seen = np.abs(analytic[block]), np.abs(central)
+                self.error[block] = error = np.abs(analytic[block] - central)
+                limit = rtol * np.maximum(claimed, seen)
+                self.allowed[block] = allowed = limit + noise
+                finite = np.isfinite(error)
+                agrees = finite & (error <= limit)
+                sharp = noise <= np.maximum(MEANINGFUL * claimed, rtol * scale)
+                smooth = jump <= np.maximum(SUSPICIOUS * (seen + 0.5 * jump), 8 * noise)
+                self.good[block] = agrees & sharp & smooth
+                self.doubtful[block] = np.where(agrees, ~sharp, finite & (error <= allowed))
 
     def at(self, place: int, verdict: Verdict) -> Comparison:
         """Return one of them."""
@@ -301,6 +305,17 @@ class _Compared:
         analytic, central, bar, allowed, step, limit = (float(array[place]) for array in arrays)
         name, index = self.shared.entry(place)
         return Comparison(name, index, analytic, central, bar, allowed, step, verdict, limit=limit)
+
+
+def _highest(values: Array, most: int) -> list[int]:
+    """Return the places of the highest values, highest first, of equals the first ones; so many at most."""
+    if values.size > most:
+        least = -np.partition(-values, most)[most]
+        above, ties = np.flatnonzero(values > least), np.flatnonzero(values == least)
+        chosen = np.sort(np.concatenate([above, ties[: most - above.size]]))
+    else:
+        chosen = np.arange(values.size)
+    return [int(each) for each in chosen[np.argsort(-values[chosen], kind="stable")]]
 
 
 def _is_affine(point: Point, name: str, step: float) -> bool:

@@ -103,29 +103,44 @@ def measure(
     True
     """
     sigma = floor(base, eps)
-    open_: Any = np.ones(base.shape, bool)
+    open_ = np.ones(base.shape, bool)
     still = np.zeros(base.shape, bool)  # at the spacing before
     seen = [base]
     for spacing in spacings:
-        table = np.stack([base, *(along(k * spacing) for k in range(1, POINTS))])
-        seen.extend(table[1:])
-        inside = np.isfinite(table).all(axis=0)
-        with np.errstate(invalid="ignore", over="ignore"):
-            first = np.diff(table, axis=0)
-            moved = (first != 0).sum(axis=0)
-            noise = length(_by_order(table)) / math.sqrt(len(ORDERS))
-            climbs = (moved == POINTS - 1) & _uneven(first) & (noise <= _EVEN * np.median(np.abs(first), axis=0))
-            rounded = (_staircase(first) | climbs) & (noise <= _COARSEST * np.abs(table).max(axis=0))
-            noise = np.where(still & ~rounded, 0.0, noise)
-        still = inside & (moved == 0)
-        take = open_ & inside
-        sigma = np.where(take, np.maximum(sigma, noise), sigma)
-        open_ = open_ & ~(inside & (moved >= _RESOLVED))
+        values = [base, *(along(k * spacing) for k in range(1, POINTS))]
+        seen += values[1:]
+        for block in blocks(base.size):
+            table = np.stack([value[block] for value in values])
+            with np.errstate(invalid="ignore", over="ignore"):
+                noise, moved = _shown(table, still[block])
+            inside = np.isfinite(table).all(axis=0)
+            still[block] = inside & (moved == 0)
+            np.maximum(sigma[block], noise, out=sigma[block], where=open_[block] & inside)
+            open_[block] &= ~(inside & (moved >= _RESOLVED))
         if not open_.any():
             break
-    if open_.any():
-        seen.extend(along(step) for step in _FAR)
-    return np.asarray(np.maximum(sigma, _UNIFORM * _grid(np.stack(seen))))
+    else:
+        seen += [along(step) for step in _FAR]
+    for block in blocks(base.size):
+        width = _grid(np.stack([value[block] for value in seen]), sigma[block] / _UNIFORM)
+        np.maximum(sigma[block], _UNIFORM * width, out=sigma[block])
+    return sigma
+
+
+def _shown(table: Vector, still: Any) -> tuple[Any, Any]:
+    """Return the noise that a table of neighbouring values shows (7 by m), and in how many steps each element moved.
+
+    What was `still` at the spacing before shows noise only where it climbs a staircase.
+    """
+    first = np.diff(table, axis=0)
+    moved = (first != 0).sum(axis=0)
+    noise = length(_by_order(table)) / math.sqrt(len(ORDERS))
+    if still.any():
+        first, shown = first[:, still], noise[still]
+        climbs = (moved[still] == POINTS - 1) & _uneven(first) & (shown <= _EVEN * np.median(np.abs(first), axis=0))
+        rounded = (_staircase(first) | climbs) & (shown <= _COARSEST * np.abs(table[:, still]).max(axis=0))
+        noise[still] = np.where(rounded, shown, 0.0)
+    return noise, moved
 
 
 def treads(along: Callable[[float], Vector], base: Vector, eps: Vector) -> Vector:
@@ -229,19 +244,38 @@ def _uneven(first: Vector) -> Any:
     return np.ptp(beyond, axis=0) > _LEVEL * np.median(beyond, axis=0)
 
 
-def _grid(values: Vector) -> Vector:
-    """Return the width of the grid of powers of two that all values of an element lie on; 0 where too few are known.
+def _grid(values: Any, least: Vector) -> Vector:
+    """Return the width of the grid of powers of two that all values of an element lie on.
 
     Parameters
     ----------
     values : ndarray, shape (k, m)
         k values of each of m elements.
+    least : ndarray, shape (m,)
+        Widths up to this are of no interest.
+
+    Returns
+    -------
+    ndarray, shape (m,)
+        0 where too few values are known, or where it is not wider.
     """
+    width = np.full(least.size, np.inf)
+    wide = np.arange(least.size)
+    for each in values:  # one value that has bits to the last is enough: few elements remain after a few
+        width[wide] = np.fmin(width[wide], _lowest_bit(each[wide]))
+        wide = wide[width[wide] > least[wide]]
+    left = values[:, wide]
+    ordered = np.sort(left, axis=0)
+    distinct = 1 + (ordered[1:] > ordered[:-1]).sum(axis=0)
+    rounded = (distinct >= _DISTINCT) & (width[wide] <= _COARSEST * np.abs(left).max(axis=0, initial=0.0))
+    found = np.zeros(least.shape)
+    found[wide[rounded]] = width[wide[rounded]]
+    return found
+
+
+def _lowest_bit(values: Any) -> Any:
+    """Return the worth of the lowest bit that is set in each value; inf for zero, and for what is not finite."""
     mantissa, exponent = np.frexp(np.where(np.isfinite(values), values, 0.0))
     whole = (mantissa * 2.0**53).astype(np.int64)
     low = (whole & -whole).astype(np.float64)
-    width = np.where(whole != 0, np.ldexp(low, exponent - 53), np.inf).min(axis=0)
-    ordered = np.sort(values, axis=0)
-    distinct = 1 + (ordered[1:] > ordered[:-1]).sum(axis=0)
-    rounded = (distinct >= _DISTINCT) & (width <= _COARSEST * np.abs(values).max(axis=0))
-    return np.asarray(np.where(rounded, width, 0.0))
+    return np.where(whole != 0, np.ldexp(low, exponent - 53), np.inf)

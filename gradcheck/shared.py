@@ -12,7 +12,7 @@ from gradcheck.difference import CONFIDENCE, Differences, Level
 from gradcheck.evaluate import Vector
 from gradcheck.layer import Array
 from gradcheck.point import Entry, Point
-from gradcheck.structure import CODED, NONE, Group, Share, elementwise
+from gradcheck.structure import CODED, NONE, Group, Share, elementwise, in_order
 from gradcheck.tolerance import default_rtol
 
 _REMEMBERED = 1 << 23  # numbers of past evaluations that are kept for the next entry of the group
@@ -117,8 +117,9 @@ class SharedRay:
         self.group = group
         self.name = movable.name
         self._of = movable
-        self._value = movable.value[group.entries]
-        self._unit = movable.unit[group.entries]
+        self._where = slice(None) if in_order(group.entries, movable.value.size) else group.entries
+        self._value = np.array(movable.value[self._where])  # no view: the point moves
+        self._unit = movable.unit[self._where]
         self._own: dict[Entry, tuple[int, Array]] | None = None
         self._seen: OrderedDict[float, tuple[Vector, Array]] = OrderedDict()
 
@@ -132,14 +133,14 @@ class SharedRay:
         """As `at`, but remember nothing; every entry may have a move of its own."""
         flat, evaluator = self._of.flat, self._of.point.evaluator
         moved = self._value + (move * self._unit).astype(self._value.dtype)
-        flat[self.group.entries] = moved
+        flat[self._where] = moved
         try:
             largest = float(np.max(np.abs(move)))
             outputs = evaluator.outputs(
                 f"some entries of {self._of.name} moved by up to {largest:.3g}", far=largest > _FAR
             )
         finally:
-            flat[self.group.entries] = self._value
+            flat[self._where] = self._value
         return outputs, np.subtract(moved, self._value, dtype=np.float64)
 
     def remember(self, move: float, outputs: Vector, taken: Array) -> None:
@@ -221,16 +222,20 @@ def in_turns(movable: Movable, move: float) -> SharedRay | None:
         return None
     shared = SharedRay(movable, group)
     owner = group.share.owner
-    turn = point.rng.integers(0, 3, movable.value.size)
+    turn = point.rng.integers(0, 3, movable.value.size).astype(np.int8)
+    owned = turn if in_order(owner, turn.size) else np.where(owner == NONE, NONE, turn[owner])
     sides = {side: (point.base.copy(), np.zeros(movable.value.shape)) for side in (1, -1)}
     for shift in range(3):
-        way = np.array([1, -1, 0])[(turn + shift) % 3]
-        outputs, taken = shared.moved(move * way)
-        if np.any((outputs != point.base) & ((owner == NONE) | (way[owner] == 0))):
+        places = {1: (3 - shift) % 3, -1: (4 - shift) % 3}  # who goes up, who goes down
+        ways = np.zeros(3)
+        ways[[*places.values()]] = move, -move
+        outputs, taken = shared.moved(ways[turn])
+        still = (owned != places[1]) & (owned != places[-1])
+        if np.any((outputs != point.base) & still):
             return None
         for side, (seen, went) in sides.items():
-            np.copyto(went, taken, where=way == side)
-            np.copyto(seen, outputs, where=(owner != NONE) & (way[owner] == side))
+            np.copyto(went, taken, where=turn == places[side])
+            np.copyto(seen, outputs, where=owned == places[side])
     for side, (seen, went) in sides.items():
         shared.remember(side * move, seen, went)
     return shared

@@ -162,6 +162,11 @@ class Structure:
         return entries, Share(np.where(unreached, NONE, owner), len(entries))
 
 
+def in_order(entries: Indices, size: int) -> bool:
+    """Tell whether these are all of so many, in order: a view does for them."""
+    return entries.size == size and np.array_equal(entries, np.arange(size))
+
+
 def elementwise(size: int, shapes: list[tuple[int, ...]]) -> Group | None:
     """Return the group of all entries of a primal, if outputs of its size were theirs in order; None if none is.
 
