@@ -97,6 +97,19 @@ def test_a_mask_of_few_entries_is_not_named_for_what_may_be_another():
     assert told(check_vjp(huber, lambda x, t: x - t, x, t, wrt="x")) == []
 
 
+def test_a_path_that_one_row_alone_lacks_is_none():
+    def wrong(g, x):
+        return g - g.mean(axis=1, keepdims=True) + 0.3 * (np.arange(4) == 1)[:, None]
+
+    def centred(x):
+        return x - x.mean(axis=1, keepdims=True)
+
+    x = np.random.default_rng(0).normal(size=(4, 6))
+    assert told(check_vjp(centred, wrong, x)) == ["off by a constant along axis 1"]
+    (text,) = told(check_vjp(centred, lambda g, x: g - g.mean(), x))
+    assert text.endswith("the path through the mean over axis 1 is missing or wrong")
+
+
 # ---------------------------------------------------------------------- the words
 
 

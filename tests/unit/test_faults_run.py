@@ -203,7 +203,7 @@ def test_survivors_of_a_weak_test_are_shown_with_their_diff(folder, capsys):
     ("arguments", "code", "message"),
     [
         (["layers.py"], 0, "0 survived; score 100.0"),
-        (["missing.py"], 2, "there is no file"),
+        (["missing.py"], 2, "error: target 'missing.py': there is no file"),
         (["layers.py", "--min-score", "101"], 2, "--min-score was 101; expected a number from 0 to 100"),
         (["layers.py", "--time-limit", "0"], 2, "time_limit was 0.0; expected a number of seconds, more than 0"),
         (["layers.py", "--workers", "0"], 2, "workers was 0; expected a number of processes, 1 or more"),
