@@ -60,6 +60,8 @@ class Comparison:
     differences: tuple[str, ...]
     """Between the machines, in words; what was measured on another one is judged only if asked."""
     judged: bool
+    drift: dict[str, float]
+    """How many times as long as then each yardstick takes: what grew no more than the most of them is not seen."""
 
     @property
     def slower(self) -> list[Change]:
@@ -86,7 +88,17 @@ def compare(old: Bench, new: Bench, *, any_machine: bool = False) -> Comparison:
     pairs = [(before.get((each.section, each.title)), each) for each in new.measured]
     changes = tuple(change for was, now in pairs if was is not None for change in _changes(was, now))
     same = all(old.machine.get(name) == new.machine.get(name) for name in _MACHINE)
-    return Comparison(old.date, changes, tuple(_differences(old, new)), judged=same or any_machine)
+    drift = _drift([(was, now) for was, now in pairs if was is not None])
+    return Comparison(old.date, changes, tuple(_differences(old, new)), same or any_machine, drift)
+
+
+def _drift(pairs: Sequence[tuple[Measured, Measured]]) -> dict[str, float]:
+    """Return the growth of each yardstick, the median of all problems."""
+    grown: dict[str, list[float]] = {}
+    for was, now in pairs:
+        for name in was.yardsticks.keys() & now.yardsticks.keys():
+            grown.setdefault(name, []).append(median(now.yardsticks[name]) / median(was.yardsticks[name]))
+    return {name: median(factors) for name, factors in sorted(grown.items())}
 
 
 def _differences(old: Bench, new: Bench) -> Iterator[str]:

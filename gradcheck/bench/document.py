@@ -39,11 +39,22 @@ def sections(bench: Bench, comparison: Comparison | None = None) -> list[Section
     return [section for section in found if section is not None]
 
 
+UNEVEN = 1.25
+"""From which on it is said that the machine's parts did not slow down alike."""
+
+
 def changes(comparison: Comparison) -> Section:
     """Return what became slower or faster since an earlier report, and why that is not judged if it is not."""
     paragraphs = [f"Measured elsewhere: {difference}." for difference in comparison.differences]
     if not comparison.judged:
         paragraphs.append("Not judged, since the machine is another one: --any-machine does it all the same.")
+    drift = comparison.drift
+    if drift and max(drift.values()) > UNEVEN * min(drift.values()):
+        parts = ", ".join(f"{name} {ratio(factor)} times" for name, factor in drift.items())
+        paragraphs.append(
+            "The machine changed unevenly, which hides what grew no more than the most of it; as long as then take:"
+            f" {parts}."
+        )
     slower, faster = comparison.slower, comparison.faster
     paragraphs.append(
         f"Of {len(comparison.changes)} costs {len(slower)} became slower than in the report of {comparison.date}, and"

@@ -98,6 +98,16 @@ def test_a_machine_of_which_one_part_slows_down_is_nobodys_fault(part, by):
     assert max(max(each.now / each.before, each.before / each.now) for each in comparison.changes) > MARGIN
 
 
+def test_it_is_said_that_a_part_of_the_machine_slowed_down():
+    even = compare(run(Machine(0)), run(Machine(1, (2, 2, 2, 2))))
+    assert set(even.drift) == set(PARTS)
+    assert list(even.drift.values()) == pytest.approx([2.0] * 4)
+    assert len(changes(even).paragraphs) == 1
+    uneven = compare(run(Machine(0)), run(Machine(1, (1, 1, 1, 2))))
+    assert uneven.drift["arrays"] == pytest.approx(2)
+    assert "arrays 2.00 times, memory 1.00 times" in changes(uneven).paragraphs[0]
+
+
 def test_a_slower_kernel_is_found_on_a_machine_that_is_slower_as_well():
     comparison = compare(run(Machine(0, noise=0.02)), run(Machine(1, (2, 2, 2, 2), 0.02), slower={"kernel 7"}))
     assert flagged(comparison) == {"kernel 7"}
