@@ -243,6 +243,12 @@ def test_a_large_gradient_is_explained_by_a_sample():
     assert "every" not in report.explanations[0].text, "not every entry was looked at"
 
 
+def test_what_a_few_entries_are_is_not_said_of_all():
+    x = np.random.default_rng(0).normal(size=(64, 50))
+    report = check_vjp(lambda x: np.maximum(x, 0), lambda g, x: g, x, mode="fast")
+    assert told(report) == ["each wrong entry looked at should be zero: f does not change there"]
+
+
 def test_float32_backward_that_loses_its_digits_is_said_to():
     def lossy(g, x):
         big = x.dtype.type(1e6)
