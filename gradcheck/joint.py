@@ -17,7 +17,7 @@ from gradcheck.report import Comparison, Verdict
 from gradcheck.ties import Ties
 
 _STEP = 2.0**-17
-_NEARBY = 2.0**-20  # how far off the tie f is looked at; steps are far smaller
+_NEARBY = 2.0**-3  # of a step, how far off the tie f is looked at
 _POINTS = 16
 _EXAMINED = 1024  # so many entries on kinks are looked at together
 _SMOOTH = 1e-3  # slopes that agree to this part of themselves are those of a smooth function at these steps
@@ -68,7 +68,7 @@ def judge_jointly(
         least = max(jump, *(abs(point.analytic(entry)) for entry in group))
         for signs in _signs(point, group, kinks):
             found = _together(point, ties, group, signs, jump, least)
-            if not found:
+            if not (found and all(_is_seen_from(point, kinks[entry], _step(point, group)) for entry in group)):
                 continue
             names = [kinks[entry].entry for entry in group]
             listed = " and ".join(names) if len(names) == 2 else f"{names[0]} and {len(names) - 1} others"
@@ -100,16 +100,30 @@ def _signs(point: Point, group: list[Entry], kinks: dict[Entry, Comparison]) -> 
     yield from dict.fromkeys((claimed, alike))
 
 
+def _step(point: Point, group: list[Entry]) -> float:
+    """Return how far a group is moved: little even for the smallest of them."""
+    return _STEP * min(float(point.natural(name)[index]) for name, index in group)
+
+
+def _is_seen_from(point: Point, found: Comparison, step: float) -> bool:
+    """Tell whether an entry's own kink lies so near the point that a step shows both its sides.
+
+    One that is near for an entry of its size may be far for a smaller one that is moved with it.
+    """
+    low, high = point.along_entry((found.name, found.index or ()), alone=True).sides(step)
+    return high - low >= found.error_bar
+
+
 def _together(point: Point, ties: Ties, group: list[Entry], signs: tuple[float, ...], jump: float, least: float) -> str:
     """Say how entries moved together change f, and what they claim, where the claim is illegal; else nothing."""
     direction: Named = {}
     for (name, index), sign in zip(group, signs, strict=True):
         direction.setdefault(name, np.zeros(point.gradient[name].shape))[index] = sign
-    scale = min(float(point.natural(name)[index]) for name, index in group)
+    step = _step(point, group)
     analytic = point.directional(direction)
-    level = point.along(direction)[0].level(_STEP * scale)
-    low, high = point.along(direction)[0].sides(_STEP * scale)  # outputs take their sides each for itself
-    if high - low > _WRONG * jump or kink.persists(level, point.along(direction)[0].level(_STEP / 4 * scale)):
+    level = point.along(direction)[0].level(step)
+    low, high = point.along(direction)[0].sides(step)  # outputs take their sides each for itself
+    if high - low > _WRONG * jump or kink.persists(level, point.along(direction)[0].level(step / 4)):
         outside = max(low - analytic, analytic - high)
         if outside <= _OUTSIDE * (high - low) + level.jump_noise:
             return ""
@@ -117,28 +131,28 @@ def _together(point: Point, ties: Ties, group: list[Entry], signs: tuple[float, 
         if not bends_one_way(point, ties.around(group), jump):
             return ""
         return f"change f with slopes {low:.6g} and {high:.6g}, and their analytic values add up to {analytic:.6g}"
-    numerical = _slope_of_a_tie(point, direction, scale, analytic, least)
+    numerical = _slope_of_a_tie(point, direction, step, analytic, least)
     if numerical is None:
         return ""
     return f"change f with slope {numerical:.6g}, and their analytic values add up to {analytic:.6g}"
 
 
-def _slope_of_a_tie(point: Point, direction: Named, scale: float, analytic: float, least: float) -> float | None:
+def _slope_of_a_tie(point: Point, direction: Named, step: float, analytic: float, least: float) -> float | None:
     """Return the slope along a direction along which f is smooth and the claim is wrong.
 
     None if they agree, up to `least`, or if f has other slopes along that direction at points nearby, off the tie: then
     kinks that have nothing to do with each other only happen to cancel at the point.
     """
-    numerical = _smooth_slope(point, direction, _STEP * scale)
+    numerical = _smooth_slope(point, direction, step)
     if numerical is None or abs(analytic - numerical) <= _WRONG * max(abs(analytic), abs(numerical), least):
         return None
     with point.away() as at:
         for _ in range(_POINTS):
             for name in point.gradient:  # constants stay where they are
-                shift = _NEARBY * scale * signed(point.rng, at[name].shape)
+                shift = _NEARBY * step * signed(point.rng, at[name].shape)
                 point.evaluator.point[name][...] = at[name] + shift.astype(at[name].dtype)
             point.base = point.evaluator.outputs("everything moved apart")
-            slope = _smooth_slope(point, direction, 2.0**-8 * _NEARBY * scale)
+            slope = _smooth_slope(point, direction, 2.0**-8 * _NEARBY * step)
             if slope is None or abs(slope - numerical) > _WRONG * max(abs(slope), abs(numerical)):
                 return None
     return numerical
