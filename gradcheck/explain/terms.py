@@ -45,9 +45,7 @@ def along_slices(e: Evidence) -> Iterator[Guess]:
     does when one is scaled: the right gradient tells both.
     """
     own, ones = e.values[e.name], np.ones(e.shape)
-    if own.shape != e.shape:
-        return
-    for over, words in _slices(e.shape):
+    for over, words in _slices(e):
         if np.any(np.any(e.nonzero, over) & ~np.any(e.wrong, over)):
             continue  # a path that is missing in some slices is missing in all
         centred = own - own.mean(axis=over, keepdims=True)
@@ -89,15 +87,17 @@ def along_slices(e: Evidence) -> Iterator[Guess]:
 
 def off_along_slices(e: Evidence) -> Iterator[Guess]:
     """Say that the error is the same all along each slice, where that tells of no mean."""
-    for over, words in _slices(e.shape):
+    for over, words in _slices(e):
         yield from _by_least_squares(
             "off along slices", f"off by a constant along {words}", e, (np.ones(e.shape),), over
         )
 
 
-def _slices(shape: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], str]]:
-    """Yield along which axes there may be a mean, the widest first, and what they are called."""
-    ndim = len(shape)
+def _slices(e: Evidence) -> Iterator[tuple[tuple[int, ...], str]]:
+    """Yield along which axes there may be a mean, the widest first, and what they are called; none of complex ones."""
+    shape, ndim = e.shape, e.analytic.ndim
+    if e.values[e.name].shape != shape:
+        return
     if ndim > 2:
         yield tuple(range(1, ndim)), "all axes but the first"
         yield (0, *range(2, ndim)), "all axes but axis 1"
