@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reference_impls.kernels._blocks import Array, as_floating, elementwise, new, scratch, zeros
+from reference_impls.kernels._signs import negative_magnitude
 
 if TYPE_CHECKING:
     from gradcheck import Case
@@ -89,8 +90,7 @@ def sigmoid_derivative(z: Array, *, out: Array | None = None) -> Array:
 def _sigmoid_derivative(out: Array, z: Array) -> None:
     """Take e / (1 + e)^2 with e = exp(-|z|)."""
     below = scratch(out.shape, out.dtype)
-    np.absolute(z, out)
-    np.negative(out, out)
+    negative_magnitude(z, out)
     np.exp(out, out)
     np.add(out, 1.0, below)
     np.multiply(below, below, below)
@@ -184,8 +184,7 @@ def softplus(z: Array, *, out: Array | None = None) -> Array:
 def _softplus(out: Array, z: Array) -> None:
     """Take log1p(exp(-|z|)) + max(z, 0)."""
     correction = scratch(out.shape, out.dtype)
-    np.absolute(z, correction)
-    np.negative(correction, correction)
+    negative_magnitude(z, correction)
     np.exp(correction, correction)
     np.log1p(correction, correction)
     _relu(out, z)
