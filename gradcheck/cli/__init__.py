@@ -120,7 +120,7 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     bench.add_argument(
         "--output", default="benchmark", metavar="DIR", help="where to write, made if need be (default: %(default)s)"
     )
-    bench.add_argument("--full", action="store_true", help="more rounds and larger checks: minutes, not one or two")
+    bench.add_argument("--full", action="store_true", help="more rounds and larger checks: some ten minutes")
     bench.add_argument(
         "--only", default="", metavar="TEXT", help='of what has it in its name: "kernels: sigmoid", "4-3-1"'
     )

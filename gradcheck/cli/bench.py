@@ -18,6 +18,7 @@ from gradcheck.bench.facts import Bench
 from gradcheck.bench.plots import plots
 from gradcheck.bench.run import prepare
 from gradcheck.cli.progress import progress
+from gradcheck.errors import ArgumentError
 
 __all__ = ["bench"]
 
@@ -44,8 +45,10 @@ def bench(arguments: argparse.Namespace) -> int:
         If the command cannot be carried out; before anything is measured, wherever that can be known.
     """
     old = Bench.read(arguments.compare) if arguments.compare else None
-    run = prepare(full=arguments.full, only=arguments.only)
     folder = Path(arguments.output)
+    if folder.exists() and not folder.is_dir():
+        raise ArgumentError(f"--output was {folder}: that is a file; name a folder, which is made if need be")
+    run = prepare(full=arguments.full, only=arguments.only)
     folder.mkdir(parents=True, exist_ok=True)
     with progress(run.total, doing="measuring") as advance:
         found = run.measure(advance)

@@ -93,6 +93,7 @@ def test_another_machine_is_not_judged_unless_asked(small, tmp_path, capsys):
     [
         (["--only", "banana"], 'nothing to measure has "banana" in its name'),
         (["--compare", "not_there.json"], "not_there.json"),
+        (["--output", "old.json"], "--output was old.json: that is a file; name a folder"),
         (["--compare", "old.json"], 'old.json is no report of gradcheck bench: it has no "schema"'),
     ],
 )
