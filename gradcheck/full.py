@@ -104,11 +104,12 @@ def _rays(point: Point, name: str, *, shuffled: bool) -> Iterable[SharedRay] | N
     point.measure()
     drawn = point.rng.bit_generator.state
     movable = Movable(point, name)
-    if movable.is_even and not movable.is_blind(_step(point, name)):
+    even = movable.is_even
+    if even and not movable.is_blind(_step(point, name)):
         one_by_one = in_turns(movable, _step(point, name))
         if one_by_one is not None:
             return [one_by_one]
-    structure = detect(point.evaluator, name, point.base, point.rng)
+    structure = detect(point.evaluator, name, point.base, point.rng, every_pair=not even)
     if structure is None:
         return None
     order = point.rng.permutation(len(structure)) if shuffled else None
@@ -132,6 +133,7 @@ class _Sharing:
         self._worst: list[tuple[float, int, Comparison]] = []
         self._doubts: list[Doubt] = []
         self._alone: Counter[Verdict] = Counter()
+        self._left_alone = False
 
     def tally(self, rays: Iterable[SharedRay]) -> Tally:
         """Judge them all."""
@@ -224,7 +226,8 @@ class _Sharing:
         with self._point.sharing(shared.along):
             for place in np.flatnonzero(left).tolist():
                 if self._alone[Verdict.MISMATCH] >= _ENOUGH:
-                    plain = _plain(found, self._step) if plain is None else plain
+                    if plain is None:
+                        plain = self._plain_ones(found)
                     if plain[place]:
                         self._tally.comparisons.append(found.at(place, Verdict.MISMATCH))
                         self._tally.judged += 1
@@ -237,9 +240,17 @@ class _Sharing:
                 self._tally.comparisons.append(outcome)
                 self._tally.judged += outcome.verdict is not Verdict.INCONCLUSIVE
 
+    def _plain_ones(self, found: _Compared) -> Mask:
+        """Tell which entries of a group may be accused by what they share."""
+        if not self._left_alone:  # nearer to the point than the first looks as well; once, for it takes a dozen
+            if found.shared.leaks(_PLAIN[-1] * self._step):
+                raise _WrongStructureError
+            self._left_alone = True
+        return _plain(found, self._step)
+
     def _verify(self, found: _Compared, place: int, verdict: Verdict) -> None:
-        """Measure an entry alone as well, if few of its verdict were."""
-        if verdict is Verdict.MATCH or self._alone[verdict] >= _ENOUGH:
+        """Measure an entry alone as well, if few of its verdict were; if it is to be accused, in any case."""
+        if verdict is Verdict.MATCH or (verdict is not Verdict.MISMATCH and self._alone[verdict] >= _ENOUGH):
             return
         self._alone[verdict] += 1
         entry, together = found.shared.entry(place), found.look.level(place)

