@@ -72,7 +72,7 @@ def changes(comparison: Comparison) -> Section:
         )
         for change in (*slower, *faster)
     ]
-    headings = ("", "what", "whose", "was", "is", "grew by", "or by")
+    headings = ("", "what", "whose", "was", "is", "grew by", "bounds")
     tables = [Table("Costs that changed, in times of their limits", headings, rows, words=3)] if rows else []
     return Section("What changed", paragraphs, tables)
 

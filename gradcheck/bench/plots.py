@@ -168,7 +168,7 @@ def _roofline(bench: Bench) -> str:
     intensities = [each.work["operations"] / each.work["bytes"] for each in measured]
     with _figure("Roofline of the kernels", len(peaks), figsize=(10, 5.4)) as (figure, axes, done):
         for axis, (dtype, peak) in zip(axes, peaks.items(), strict=True):
-            reach = [min(intensities) / 2, max(intensities) * 2]
+            reach = [min(0.06, *intensities) / 2, max(20.0, *intensities) * 2]
             for (numbers, of), bandwidth in copies.items():
                 if of == dtype:
                     ridge = [reach[0], peak / bandwidth, reach[1]]

@@ -116,6 +116,7 @@ def test_what_changed_comes_first(whole):
     assert first.title == "What changed"
     assert len(first.tables[0].rows) == sum(len(each.ours) for each in slower.measured)
     assert {row[0] for row in first.tables[0].rows} == {"SLOWER"}
+    assert html.render("", [first], {}).count('<tr class="slower">') == len(first.tables[0].rows)
 
 
 class Page(HTMLParser):
