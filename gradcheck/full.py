@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.blocks import blocks
+from gradcheck.blocks import BLOCK, blocks
 from gradcheck.difference import CONFIDENCE, Differences, Level
 from gradcheck.evaluate import BudgetSpent
 from gradcheck.judge import SECOND, SUSPICIOUS, Doubt, Judge
@@ -320,13 +320,12 @@ class _Compared:
 
 def _highest(values: Array, most: int) -> list[int]:
     """Return the places of the highest values, highest first, of equals the first ones; so many at most."""
-    if values.size > most:
+    places = np.arange(values.size)
+    if values.size > BLOCK:  # a million need not be sorted
         least = -np.partition(-values, most)[most]
         above, ties = np.flatnonzero(values > least), np.flatnonzero(values == least)
-        chosen = np.sort(np.concatenate([above, ties[: most - above.size]]))
-    else:
-        chosen = np.arange(values.size)
-    return [int(each) for each in chosen[np.argsort(-values[chosen], kind="stable")]]
+        places = np.sort(np.concatenate([above, ties[:most]]))
+    return [int(each) for each in places[np.argsort(-values[places], kind="stable")][:most]]
 
 
 def _is_affine(point: Point, name: str, step: float) -> bool:

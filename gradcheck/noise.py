@@ -132,7 +132,7 @@ def _shown(table: Vector, still: Any) -> tuple[Any, Any]:
 
     What was `still` at the spacing before shows noise only where it climbs a staircase.
     """
-    first = np.diff(table, axis=0)
+    first = table[1:] - table[:-1]
     moved = (first != 0).sum(axis=0)
     noise = length(_by_order(table)) / math.sqrt(len(ORDERS))
     if still.any():
@@ -211,7 +211,7 @@ def _by_order(table: Vector) -> Any:
     differences: Any = table
     levels = []
     for order in range(1, max(ORDERS) + 1):
-        differences = np.diff(differences, axis=0)
+        differences = differences[1:] - differences[:-1]
         if order in ORDERS:
             gamma = math.factorial(order) ** 2 / math.factorial(2 * order)
             levels.append(math.sqrt(gamma / len(differences)) * length(differences))

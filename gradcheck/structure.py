@@ -165,7 +165,7 @@ class Structure:
 
 def in_order(entries: Indices, size: int) -> bool:
     """Tell whether these are all of so many, in order: a view does for them."""
-    return entries.size == size and np.array_equal(entries, np.arange(size))
+    return entries.size == size and bool((entries == np.arange(size)).all())
 
 
 def elementwise(size: int, shapes: list[tuple[int, ...]]) -> Group | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,12 @@ def default_rtol(dtypes: Any) -> float:
     >>> default_rtol([np.float64, np.float32]), default_rtol([np.complex64])
     (0.0001, 0.0001)
     """
-    reals = (np.finfo(dtype).dtype.name for dtype in map(np.dtype, dtypes) if dtype.kind in "fc")
-    return max((RTOL.get(real, RTOL["float64"]) for real in reals), default=RTOL["float64"])
+    return max((_rtol(dtype) for dtype in map(np.dtype, dtypes) if dtype.kind in "fc"), default=RTOL["float64"])
+
+
+@cache
+def _rtol(dtype: np.dtype[Any]) -> float:
+    return RTOL.get(np.finfo(dtype).dtype.name, RTOL["float64"])
 
 
 def allowed(analytic: float, numerical: float, error_bar: float, rtol: float) -> float:

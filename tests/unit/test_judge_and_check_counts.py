@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from gradcheck import Verdict, check_grad, check_vjp
+from gradcheck import Verdict, check_grad, check_vjp, full
+from gradcheck.blocks import BLOCK
 from gradcheck.tolerance import allowed
 
 X = np.random.default_rng(1).normal(size=(6, 5))
@@ -126,3 +127,10 @@ def test_nothing_known_has_an_infinite_detection_limit():
     report = check_vjp(np.sin, lambda g, x: g[:2], X)
     assert report.detection_limit == math.inf
     assert 0 < check_vjp(np.sin, sine, X).detection_limit < 1e-5
+
+
+@pytest.mark.parametrize("size", [3, 10, 12, BLOCK + 1, 3 * BLOCK])
+def test_worst_of_many_are_those_that_a_sort_puts_first(size):
+    rng = np.random.default_rng(0)
+    for values in (rng.random(size), np.zeros(size), rng.integers(0, 3, size).astype(float)):
+        assert full._highest(values, 10) == np.argsort(-values, kind="stable")[:10].tolist()
