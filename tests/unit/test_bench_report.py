@@ -147,8 +147,13 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def page(whole):
-    return html.render("Benchmark <of> it", sections(whole), plots(whole))
+def drawn(whole):
+    return plots(whole)
+
+
+@pytest.fixture(scope="module")
+def page(whole, drawn):
+    return html.render("Benchmark <of> it", sections(whole), drawn)
 
 
 def test_page_is_well_formed_and_loads_nothing(page):
@@ -165,8 +170,7 @@ def test_page_is_well_formed_and_loads_nothing(page):
         assert text in parsed.text
 
 
-def test_page_has_every_plot_in_its_own_colours(page, whole):
-    drawn = plots(whole)
+def test_page_has_every_plot_in_its_own_colours(page, drawn):
     assert set(drawn) == {"steps", "roofline", "checks", *(f"loss {name}" for name in notebooks.NOTEBOOKS)}
     assert page.count("<svg") == len(drawn)
     for svg in drawn.values():
