@@ -197,6 +197,7 @@ def test_unknown_name_is_an_attribute_error():
         ("import gradcheck; gradcheck.check_vjp", "pytest rich jinja2 hypothesis"),
         ("import gradcheck.faults", "libcst pytest rich jinja2 hypothesis"),
         ("import gradcheck.pytest_plugin", "numpy gradcheck.check gradcheck.report rich jinja2 hypothesis"),
+        ("import gradcheck.bench.run", "matplotlib jinja2 threadpoolctl numba torch jax sklearn rich"),
         ("import gradcheck.cli", "numpy gradcheck.check gradcheck.report pytest rich jinja2 hypothesis"),
     ],
 )
