@@ -99,7 +99,7 @@ class Differences:
 
     def take_noise(self, noise: Vector) -> None:
         """Reckon with this standard deviation of each of the m outputs from now on."""
-        self._deviation = self.cotangent * noise[self._outputs]
+        self._noise = noise[self._outputs]
 
     @property
     def unmoved(self) -> bool:
@@ -129,11 +129,19 @@ class Differences:
 
     def noise_at(self, step: float) -> float:
         """Bar for what rounding does to a central quotient at this step, over the outputs that reacted so far."""
-        return CONFIDENCE / step * _length(self._deviation if self.reached.all() else self._deviation[self.reached])
+        return CONFIDENCE / step * self._deviation(self.reached)
 
     def hidden_at(self, step: float) -> float:
         """Bar on the derivative that the outputs which did not react so far could hide below their noise."""
-        return CONFIDENCE / step * _length(self._deviation[~self.reached])
+        return CONFIDENCE / step * self._deviation(~self.reached)
+
+    def _deviation(self, chosen: npt.NDArray[np.bool_]) -> float:
+        """Return the standard deviation of the weighted sum of some outputs."""
+        deviations = []
+        for block in blocks(chosen.size):
+            each, here = self.cotangent[block] * self._noise[block], chosen[block]
+            deviations.append(_length(each if here.all() else each[here]))
+        return math.hypot(*deviations)
 
     def changes(self, step: float, other: float) -> bool:
         """Tell whether f differs at all between two steps, on either side."""
@@ -229,7 +237,7 @@ class Differences:
         with np.errstate(invalid="ignore", over="ignore"):
             forward = self.cotangent * (plus - self._base) / up
             backward = self.cotangent * (self._base - minus) / -down
-        return forward, backward, 4.0 * CONFIDENCE * np.abs(self._deviation) / up
+        return forward, backward, 4.0 * CONFIDENCE * np.abs(self.cotangent * self._noise) / up
 
 
 def _length(values: Vector) -> float:
