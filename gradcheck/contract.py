@@ -14,6 +14,8 @@ from gradcheck.layer import Array, BrokenContract, Layer, Named
 from gradcheck.parts import as_double, complex_where, eps_of, is_inexact, number, same
 from gradcheck.report import Violation
 
+_LINEAR = 1e-3  # of the terms of a sum: what squares and signs of a tangent do is far more, and what rounding does less
+
 
 @dataclass
 class Findings:
@@ -92,6 +94,43 @@ def examine(evaluator: Evaluator, vectors: Named, first: Pass, expected: Named, 
     if not found.violations and not evaluator.layer.reentrant:
         _second_forward(evaluator, vectors, expected, found)
     return found
+
+
+def examine_sum(evaluator: Evaluator, tangents: Named, expected: Named, found: Findings) -> None:
+    """Push a sum of tangents forward; adds to the findings where a jvp is not linear in its tangent.
+
+    Columns alone, for which a tangent is 1 in one entry, show no square and no ``abs(t)``. A vjp needs no such
+    question: it is compared with differences for a random cotangent.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        At the point itself.
+    tangents : dict of str to ndarray
+        Those that gave ``found.result``.
+    expected : dict of str to ndarray
+        The outputs.
+    found : Findings
+        So far.
+    """
+    others = {name: np.roll(array.ravel(), 1).reshape(array.shape) for name, array in tangents.items()}
+    both = {name: np.asarray(array - 2 * others[name]) for name, array in tangents.items()}
+    pushed, sums = (_quiet(evaluator.run(each).result or {}, expected, evaluator.layer) for each in (others, both))
+    for name, array in found.result.items():
+        if name not in pushed or name not in sums:
+            continue
+        with np.errstate(all="ignore"):
+            wanted = np.asarray(array - 2 * pushed[name])
+            terms = np.abs(as_double(array)) + 2 * np.abs(as_double(pushed[name]))
+            gap = np.abs(as_double(sums[name]) - as_double(wanted))
+        some = max(_LINEAR, 16 * eps_of(array.dtype)) * terms.max(initial=0.0)
+        if not np.isfinite(gap).all() or gap.max(initial=0.0) <= some:
+            continue
+        where = tuple(int(i) for i in np.unravel_index(np.argmax(gap), gap.shape))
+        values = _values(name, where, wanted, {name: sums[name]}, "should be", "is")
+        text = f"the jvp is not linear in its tangent: of a sum of tangents {values}"
+        found.violate("linearity", name, f"{text}; a derivative takes no square, sign or absolute value of it")
+        return
 
 
 def _written_all_the_same(evaluator: Evaluator) -> Named:

@@ -17,6 +17,8 @@ from gradcheck.report import Comparison, Verdict
 from gradcheck.ties import Ties
 
 _STEP = 2.0**-17
+_LITTLE = 2.0**-7  # of an entry: it is moved no farther
+_BITS = 2.0**21  # last bits: the finest of all steps, which is 2**11 times shorter, still is many
 _NEARBY = 2.0**-3  # of a step, how far off the tie f is looked at
 _POINTS = 16
 _EXAMINED = 1024  # so many entries on kinks are looked at together
@@ -66,9 +68,12 @@ def judge_jointly(
             continue
         jump = max(2 * kinks[entry].error_bar for entry in group)
         least = max(jump, *(abs(point.analytic(entry)) for entry in group))
+        step = _step(point, group)
+        if not step:
+            continue
         for signs in _signs(point, group, kinks):
-            found = _together(point, ties, group, signs, jump, least)
-            if not (found and all(_is_seen_from(point, kinks[entry], _step(point, group)) for entry in group)):
+            found = _together(point, ties, group, signs, step, jump, least)
+            if not (found and all(_is_seen_from(point, kinks[entry], step) for entry in group)):
                 continue
             names = [kinks[entry].entry for entry in group]
             listed = " and ".join(names) if len(names) == 2 else f"{names[0]} and {len(names) - 1} others"
@@ -101,8 +106,11 @@ def _signs(point: Point, group: list[Entry], kinks: dict[Entry, Comparison]) -> 
 
 
 def _step(point: Point, group: list[Entry]) -> float:
-    """Return how far a group is moved: little even for the smallest of them."""
-    return _STEP * min(float(point.natural(name)[index]) for name, index in group)
+    """Return how far a group is moved: little for the smallest, many last bits for the largest; 0 if nothing is both."""
+    sizes = [float(point.natural(name)[index]) for name, index in group]
+    bits = max(float(np.spacing(np.abs(point.evaluator.point[name][index]))) for name, index in group)
+    step = max(_STEP * min(sizes), _BITS * bits)
+    return step if step <= _LITTLE * min(sizes) else 0.0
 
 
 def _is_seen_from(point: Point, found: Comparison, step: float) -> bool:
@@ -114,12 +122,13 @@ def _is_seen_from(point: Point, found: Comparison, step: float) -> bool:
     return high - low >= found.error_bar
 
 
-def _together(point: Point, ties: Ties, group: list[Entry], signs: tuple[float, ...], jump: float, least: float) -> str:
+def _together(
+    point: Point, ties: Ties, group: list[Entry], signs: tuple[float, ...], step: float, jump: float, least: float
+) -> str:
     """Say how entries moved together change f, and what they claim, where the claim is illegal; else nothing."""
     direction: Named = {}
     for (name, index), sign in zip(group, signs, strict=True):
         direction.setdefault(name, np.zeros(point.gradient[name].shape))[index] = sign
-    step = _step(point, group)
     analytic = point.directional(direction)
     level = point.along(direction)[0].level(step)
     low, high = point.along(direction)[0].sides(step)  # outputs take their sides each for itself

@@ -109,7 +109,7 @@ class Violation(str):
     """One broken clause of the contract: a sentence, with `kind` and the `name` of the primal it is about.
 
     Kinds: ``"count"``, ``"shape"``, ``"dtype"``, ``"finite"``, ``"mutation"``, ``"determinism"``,
-    ``"stale"``, ``"accumulation"``.
+    ``"stale"``, ``"accumulation"``, ``"linearity"``.
     """
 
     kind: str

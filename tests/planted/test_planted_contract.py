@@ -717,3 +717,38 @@ def test_input_that_is_made_writeable_and_written_to_is_a_mutation(scribbler):
     assert [violation.kind for violation in report.violations] == ["mutation"], str(report)
     assert "x was changed in place, though it was lent read-only" in str(report)
     assert np.array_equal(x, [0.5, 1.5])
+
+
+NOT_LINEAR = {
+    "square": (np.sin, lambda t, x: t[0] ** 2 * np.cos(x)),
+    "absolute value": (np.sin, lambda t, x: np.abs(t[0]) * np.cos(x)),
+    "its positive part": (np.sin, lambda t, x: np.maximum(t[0], 0) * np.cos(x)),
+    "constant added": (np.sin, lambda t, x: np.where(t[0] == 0, 0, t[0] * np.cos(x) + (t[0] - 1))),
+    "root of squares": (
+        lambda x: x.sum(axis=1),
+        lambda t, x: np.sign(t[0].sum(axis=1)) * np.abs(t[0]).max(axis=1),
+    ),
+}
+
+
+@pytest.mark.parametrize("mode", ["full", "fast"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("what", NOT_LINEAR)
+def test_jvp_that_is_right_for_columns_alone_is_not_linear(what, dtype, mode):
+    f, jvp = NOT_LINEAR[what]
+    report = check_jvp(f, jvp, X.astype(dtype), mode=mode)
+    assert [violation.kind for violation in report.violations] == ["linearity"], str(report)
+    assert "the jvp is not linear in its tangent" in str(report)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
+def test_linear_jvps_stay_so_up_to_their_rounding(dtype):
+    def low(x):
+        return np.tanh(x.astype(np.float32)).astype(x.dtype)
+
+    def low_jvp(t, x):
+        return (t[0].astype(np.float32) * (1 - np.tanh(x.astype(np.float32)) ** 2)).astype(x.dtype)
+
+    for seed in range(20):
+        x = 3 * np.random.default_rng(seed).normal(size=(3, 4)).astype(dtype)
+        assert check_jvp(low, low_jvp, x, seed=seed).verdict is not Verdict.CONTRACT
