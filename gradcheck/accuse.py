@@ -218,7 +218,7 @@ class Accuser:
             return True
         differences, step = point.along_entry(entry), estimate.step
         still = differences.moves(step) == 0
-        if not still.any():
+        if still.size and not still.any():  # there are none where f is known not to react
             return False
         while step < longest and not differences.moves(min(4 * step, longest))[still].any():
             step = min(4 * step, longest)

@@ -106,7 +106,7 @@ def _signs(point: Point, group: list[Entry], kinks: dict[Entry, Comparison]) -> 
 
 
 def _step(point: Point, group: list[Entry]) -> float:
-    """Return how far a group is moved: little for the smallest, many last bits for the largest; 0 if nothing is both."""
+    """Return how far a group is moved: little for the smallest, many last bits for the largest; 0 if none is both."""
     sizes = [float(point.natural(name)[index]) for name, index in group]
     bits = max(float(np.spacing(np.abs(point.evaluator.point[name][index]))) for name, index in group)
     step = max(_STEP * min(sizes), _BITS * bits)

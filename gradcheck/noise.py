@@ -149,8 +149,9 @@ def treads(along: Callable[[float], Vector], base: Vector, eps: Vector) -> Vecto
     So is the ``1 + erf(x)`` of a GELU's tail: over less than a tread nothing but the other factor changes, smoothly,
     and f looks exact. And rounding errors at equally spaced points can be regular by accident. What the longer
     spacings show is believed where it has no order (estimates of all orders alike, changes of sign), and is no more
-    than rounding could do: to f's values farther away or to its inputs, or by a float32 inside, which looks alike over
-    a hundred times longer spacings. A ripple is not noise, nor is a kink.
+    than rounding could do: to f's values farther away or to its inputs; or by a float32 inside to its values here, and
+    to its inputs where f stood still over a finer spacing, if it looks alike over a hundred times longer ones. A ripple
+    is not noise, nor is a kink.
 
     Parameters
     ----------
@@ -168,6 +169,7 @@ def treads(along: Callable[[float], Vector], base: Vector, eps: Vector) -> Vecto
         largest, span = np.abs(wide).max(axis=0), np.ptp(wide, axis=0)
         slope = np.zeros(base.shape)  # for a step that moves every input by its own size
         before = np.zeros(base.shape)  # what the spacing before has shown
+        stood = np.zeros(base.shape, bool)  # over a finer spacing
         sigma = np.zeros(base.shape)
         for spacing in SPACINGS[1:]:
             table = np.stack([base, *(along(k * spacing) for k in range(1, POINTS))])
@@ -182,10 +184,14 @@ def treads(along: Callable[[float], Vector], base: Vector, eps: Vector) -> Vecto
             stays = (noise <= _ALIKE * before) & (before <= _ALIKE * noise)
             # a wave shorter than the spacings looks like noise as well, and is nearly all that f does
             stays &= noise <= _WAVES * span
-            single = np.where(stays, SINGLE * largest, 0.0)
+            size = np.fmax(
+                np.abs(table).max(axis=0), np.where(stood, slope, 0.0)
+            )  # of values; of what inputs do to them
+            single = np.where(stays, SINGLE * size, 0.0)
             explained = noise <= np.fmax(_INSIDE * eps * np.fmax(largest, slope), single)
             sigma = np.where(explained, np.fmax(sigma, noise), sigma)
             before = noise
+            stood |= (table == base).all(axis=0)
     return np.asarray(sigma)
 
 

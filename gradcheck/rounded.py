@@ -165,7 +165,8 @@ def _tread(differences: Differences, least: float, most: float, of: Any = slice(
             least = middle
     beyond = most * (1 + _BEYOND_EDGE)
     heights, farther = differences.moves(beyond)[of], differences.moves(most * (1 + 4 * _BEYOND_EDGE))[of]
-    stands = np.all((heights == farther) | (heights == 0))  # another may come to its own edge meanwhile
+    # a slope would go on four times as far; at the edges of several terms together, rounding may go to and fro
+    stands = np.all((farther <= 2 * heights.max(initial=0.0)) | (heights == 0))  # another may come to its own edge
     return (beyond, heights) if stands else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -130,6 +130,29 @@ def adapt_object(  # the check's own keywords, handed through
         )
 
     return build()
+
+
+def at_a_generic_point(layer: Any, inputs: Sequence[Any], rng: np.random.Generator, **keywords: Any) -> Any:
+    """Return a copy of an object in which no parameter is one number all over, as ``gamma = ones`` is.
+
+    Where it is 1, a backward that forgets to multiply by it is right.
+
+    Parameters
+    ----------
+    layer, inputs, **keywords
+        As for `adapt_object`.
+    rng : numpy.random.Generator
+        For the factors, from 1/4 to 1/2: signs, zeros and what must not exceed 1 stay so, and none rounds to 1.
+    """
+    bound = cast(_Bound, adapt_object(layer, inputs, **keywords).call)
+    model = copy_object(layer)  # the bound one has been tried out
+    held = float_places(model)
+    for parameter in bound.found.parameters:
+        value = parameter.value
+        if value.size > 1 and value.flat[0] != 0 and np.all(value == value.flat[0]):
+            factors = rng.uniform(0.25, 0.5, value.shape)
+            _slot(parameter, held, bound.found).set((value * factors).astype(value.dtype))
+    return model
 
 
 def _adapt_stage(stage: Any, given: Array) -> Layer:

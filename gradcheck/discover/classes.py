@@ -13,7 +13,7 @@ import numpy as np
 
 from gradcheck.adapters.calling import FORWARD, LOSS, LOSS_AND_GRADIENT, is_target_name, method_of
 from gradcheck.adapters.inputs import positional_parameters
-from gradcheck.adapters.objects import adapt_object
+from gradcheck.adapters.objects import adapt_object, at_a_generic_point
 from gradcheck.case import Case
 from gradcheck.discover.functions import Cannot
 from gradcheck.discover.guess import (
@@ -110,7 +110,7 @@ def class_case(
         if best[0] == 2:  # see above
             break
     if best[1] is not None:
-        return best[1]
+        return _at_a_generic_point(best[1], seed)
     if made:
         why = _why(layer, seed)
         several = losses_of(module_functions)
@@ -118,6 +118,18 @@ def class_case(
             why += f" (the module has several losses: {', '.join(several)}; which is meant cannot be told)"
         raise Cannot(f"{cls.__name__} was made, but could not be called forward and backward: {why}")
     raise Cannot(f"{cls.__name__} could not be made: {errors[0] if errors else 'no constructor was found'}")
+
+
+def _at_a_generic_point(case: Case, seed: int) -> Case:
+    """Return a case of an object made here with ones in no parameter; as it is, if it does not stand that."""
+    layer, *inputs = case.args
+    try:
+        with quiet():
+            moved = at_a_generic_point(layer, inputs, np.random.default_rng(seed), **case.options)
+            adapt_object(moved, inputs, **case.options)
+    except Exception:  # the user's code, at values that it did not choose
+        return case
+    return Case.layer(case.name, moved, *inputs, **case.options)
 
 
 def is_base(cls: type, others: Sequence[type]) -> bool:

@@ -476,3 +476,31 @@ def test_report_says_how_to_run_a_check_again(write):
     write("losses.py", LOSSES)
     (failed,) = (single for single in check_module("losses.py", seed=3).reports if not single.ok)
     assert failed.reproduce == 'gradcheck check "losses.py:svm_loss" --seed 3'
+
+
+NORMALISER = """
+    import numpy as np
+
+    class Normaliser:
+        def __init__(self, n):
+            self.gamma = np.ones(n)
+            self.beta = np.zeros(n)
+
+        def forward(self, x):
+            self.std = np.sqrt(x.var(axis=-1, keepdims=True) + 1e-5)
+            self.xhat = (x - x.mean(axis=-1, keepdims=True)) / self.std
+            return self.gamma * self.xhat + self.beta
+
+        def backward(self, dout):
+            self.dgamma, self.dbeta = (dout * self.xhat).sum(axis=0), dout.sum(axis=0)
+            d = dout * self.gamma
+            along = (d * self.xhat).mean(axis=-1, keepdims=True)
+            return (d - d.mean(axis=-1, keepdims=True) - self.xhat * along) / self.std
+"""
+
+
+def test_parameters_that_are_ones_as_made_hide_nothing(write):
+    assert verdicts(check_module(write("norm.py", NORMALISER))) == {"Normaliser": "match"}
+    report = check_module(write("worse.py", NORMALISER.replace("dout * self.gamma", "dout")))
+    assert verdicts(report) == {"Normaliser": "mismatch"}
+    assert "it is the gradient for gamma = 1" in str(report)

@@ -355,7 +355,10 @@ def test_a_map_that_fails_loses_the_rest():
 def test_processes_are_sent_a_thing_once(processes):
     with Crew.of(processes) as crew, crew.lending(3) as lent:
         assert list(crew.map(scaled, range(4), [lent])) == [0, 3, 6, 9]
-        assert list(crew.map(scaled, range(4), [replace(lent, sent=None)])) == [0, 3, 6, 9]
+        again = list(crew.map(scaled, range(4), [replace(lent, sent=None)]))
+        # a worker that had begun nothing before, on a busy machine, does not have it
+        assert set(again) - {None}
+        assert all(got in (None, 3 * k) for k, got in enumerate(again))
         assert os.getpid() not in crew.map(process_of, range(2))
     assert _lent == {}
 
