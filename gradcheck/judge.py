@@ -277,17 +277,24 @@ class Judge:
             array = direction.setdefault(name, np.zeros(self.point.gradient[name].shape))
             array[index] = weight * self.point.reach(doubt.entry)
             moves.append(abs(float(array[index])))
-        settled = settle_along(self.point, direction)
-        estimate = settled.estimate
         expected = self.point.directional(direction)
+
+        def bounds(estimate: Estimate) -> list[float]:
+            return [(estimate.error_bar + abs(expected - estimate.value)) / move for move in moves]
+
+        def is_enough(estimate: Estimate) -> bool:
+            known = zip(doubts, bounds(estimate), strict=True)
+            return all(tells(self.point, d.entry, self._bounded(d, bar), self.rtol) for d, bar in known)
+
+        settled = settle_along(self.point, direction, is_enough)
+        estimate = settled.estimate
         if estimate.kinked or not agree(expected, estimate.value, estimate.error_bar, 0.0):
             return None
         if not math.isfinite(estimate.error_bar):
             return None
-        bounds = [(estimate.error_bar + abs(expected - estimate.value)) / move for move in moves]
         agreed = [
             self._agreed(d, min(d.bar, bound), settled.steepest, f", together with {len(doubts) - 1} others")
-            for d, bound in zip(doubts, bounds, strict=True)
+            for d, bound in zip(doubts, bounds(estimate), strict=True)
         ]
         # fewer entries have less truncation than all of them together: worth splitting where that could decide
         return agreed if all(c.verdict.ok for c in agreed) or len(doubts) > _WORTH_SPLITTING else None
@@ -295,12 +302,15 @@ class Judge:
     def _agreed(self, doubt: Doubt, known_to: float, steepest: float = 0.0, others: str = "") -> Comparison:
         """Give the verdict on an entry that agrees within noise and whose error is known to be at most `known_to`."""
         estimate = Estimate.smooth(doubt.level.central, max(doubt.bar, known_to), doubt.level.step)
-        bound = Settled(replace(estimate, value=self.point.analytic(doubt.entry), error_bar=known_to), steepest)
         comparison = self._comparison(doubt.entry, estimate)
-        if not tells(self.point, doubt.entry, bound, self.rtol):
+        if not tells(self.point, doubt.entry, self._bounded(doubt, known_to, steepest), self.rtol):
             return self._too_vague(comparison, known_to)
         limit = 2 * allowed(comparison.analytic, comparison.analytic, known_to, self.rtol)
         return replace(comparison, limit=limit, reason=f"known to {known_to:.2g}{others}" if others else "")
+
+    def _bounded(self, doubt: Doubt, known_to: float, steepest: float = 0.0) -> Settled:
+        """Return an entry's derivative as what is claimed, known to a bar."""
+        return Settled(Estimate.smooth(self.point.analytic(doubt.entry), known_to, doubt.level.step), steepest)
 
     # ------------------------------------------------------------------ verdicts
 

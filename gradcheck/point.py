@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 
@@ -232,11 +232,17 @@ class Point:
         treads = noise.treads(lambda t: ray.at(t)[0], self.base, self._eps)
         self.noise = np.where(treads > _UNLIKE * self.noise, treads, self.noise)
 
-    def everywhere(self) -> Differences:
-        """Return difference quotients along a random direction that moves every entry by its `reach`."""
+    def everywhere(self, names: Iterable[str] | None = None) -> Differences:
+        """Return difference quotients along a random direction that moves every entry by its `reach`.
+
+        Parameters
+        ----------
+        names : iterable of str, optional
+            Of the primals to be moved, all by default.
+        """
         direction = {
-            name: signed(self.rng, array.shape) * np.maximum(1.0, np.abs(self.evaluator.point[name]))
-            for name, array in self.gradient.items()
+            name: signed(self.rng, self.gradient[name].shape) * np.maximum(1.0, np.abs(self.evaluator.point[name]))
+            for name in names or self.gradient
         }
         return self.along(direction)[0]
 

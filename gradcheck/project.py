@@ -349,8 +349,9 @@ def _project(look: Look, name: str, rtol: float, scale: float = 0.0) -> Comparis
     limit = rtol * most + bar
     steepest, doubtful, could = 0.0, False, 0.0
     sharp = bar <= max(_SHARP * most, rtol * abs(expected))
+    enough = max(_MEANINGFUL * most, rtol * scale)
     if not kinked and not (abs(expected - value) <= limit and sharp):
-        settled = settle_along(point, look.direction)
+        settled = settle_along(point, look.direction, lambda estimate: estimate.error_bar <= enough)
         doubtful = bool(forgotten(expected, look.differences, level, settled.estimate))
         estimate, steepest = settled.estimate, settled.steepest
         if sharp and abs(value - estimate.value) <= BY_LUCK * limit:  # an error could have agreed with the first look
@@ -358,7 +359,7 @@ def _project(look: Look, name: str, rtol: float, scale: float = 0.0) -> Comparis
         value, bar, step, kinked = estimate.value, estimate.error_bar, estimate.step, estimate.kinked
         limit = rtol * most + bar
     null = most == 0 and bar <= 1e-9 * max(point.size, steepest)
-    known = bar <= max(_MEANINGFUL * most, rtol * scale) or null
+    known = bar <= enough or null
     agrees = not kinked and not doubtful and abs(expected - value) <= limit < math.inf
     good = agrees and known
     reason = "" if good else _VAGUE if agrees else _UNEXPLAINED

@@ -102,6 +102,7 @@ class Grain:
     Float32's last bit where they show no more digits than that; else that of the first tread that moving all inputs
     leads each output to, if it is no higher: where f means to be a staircase its treads are. Inputs are moved at
     random, and all towards zero and away from it: what is saturated in all of them stays so under most random moves.
+    And those of each primal by themselves: what is smooth in another hides the treads.
 
     Parameters
     ----------
@@ -111,7 +112,8 @@ class Grain:
 
     def __init__(self, point: Point) -> None:
         own = {name: point.evaluator.point[name].astype(np.float64) for name in point.gradient}
-        self._ways = [_Way(point, along) for along in (point.everywhere(), point.along(own)[0])]
+        alone = [point.everywhere([name]) for name in own] if len(own) > 1 else []
+        self._ways = [_Way(point, along) for along in (point.everywhere(), point.along(own)[0], *alone)]
         self._height: float | None = None
 
     def hides(self, change: float) -> bool:
@@ -164,9 +166,10 @@ def _tread(differences: Differences, least: float, most: float, of: Any = slice(
         else:
             least = middle
     beyond = most * (1 + _BEYOND_EDGE)
-    heights, farther = differences.moves(beyond)[of], differences.moves(most * (1 + 4 * _BEYOND_EDGE))[of]
+    heights = np.fmax(differences.moves(most), differences.moves(beyond))[of]
+    farther = differences.moves(most * (1 + 4 * _BEYOND_EDGE))[of]
     # a slope would go on four times as far; at the edges of several terms together, rounding may go to and fro
-    stands = np.all((farther <= 2 * heights.max(initial=0.0)) | (heights == 0))  # another may come to its own edge
+    stands = np.all((farther <= 3 * heights.max(initial=0.0)) | (heights == 0))  # another may come to its own edge
     return (beyond, heights) if stands else None
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from gradcheck.blocks import largest
 from gradcheck.choose import FULL_UP_TO, choose
 from gradcheck.complex_step import ComplexStep
-from gradcheck.contract import Findings, examine, examine_sum
+from gradcheck.contract import Findings, examine, examine_multiple
 from gradcheck.errors import ArgumentError
 from gradcheck.evaluate import BudgetSpent, Evaluator, Pass, Vector, left_domain
 from gradcheck.explain import FEW, MOST, explain, explain_shapes
@@ -120,7 +120,7 @@ def _examine_and_compare(layer: Layer, options: Options, evaluator: Evaluator, c
         given = cotangents if layer.mode == "vjp" else tangents
         found = examine(evaluator, given, first, expected, thorough=options.contract)
         if layer.mode == "jvp" and options.contract and not found.violations:
-            examine_sum(evaluator, tangents, expected, found)
+            examine_multiple(evaluator, tangents, expected, found)
     except _NotFiniteError as place:
         note = f"{place}: nothing can be compared; give inputs at which the output is finite"
         return Report(layer.name, Verdict.INCONCLUSIVE, notes=(note,))

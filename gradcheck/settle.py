@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from gradcheck import kink
@@ -98,8 +99,19 @@ def settle(point: Point, entry: Entry, differences: Differences, level: Level, r
     return Settled(estimate, steepest)
 
 
-def settle_along(point: Point, direction: Named) -> Settled:
-    """Find the derivative along a direction through many entries, by the whole ladder."""
+def settle_along(point: Point, direction: Named, is_enough: Callable[[Estimate], bool]) -> Settled:
+    """Find the derivative along a direction through many entries, by the whole ladder.
+
+    Parameters
+    ----------
+    point : Point
+        With the analytic gradient.
+    direction : dict of str to ndarray
+        Movement of each primal for a step of 1.
+    is_enough : callable
+        Whether an agreement with an estimate would tell. Then wider steps are not tried: they are believed only where
+        they agree with the gradient, and a wrong one would be compared with the estimate as it is.
+    """
     point.measure()
     differences, ray = point.along(direction)
     levels = []
@@ -109,7 +121,8 @@ def settle_along(point: Point, direction: Named) -> Settled:
             replace(level, central=level.central - slip, forward=level.forward - slip, backward=level.backward - slip)
         )
     estimate = _still(differences, levels) if differences.unmoved else kink.judge(levels)
-    estimate = _widen(differences, estimate, levels, point.directional(direction), 0.0)
+    if not is_enough(estimate):
+        estimate = _widen(differences, estimate, levels, point.directional(direction), 0.0)
     return Settled(estimate, _steepest(differences, levels))
 
 

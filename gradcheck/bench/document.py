@@ -50,10 +50,10 @@ def changes(comparison: Comparison) -> Section:
         paragraphs.append("Not judged, since the machine is another one: --any-machine does it all the same.")
     drift = comparison.drift
     if drift and max(drift.values()) > UNEVEN * min(drift.values()):
-        parts = ", ".join(f"{name} {ratio(factor)} times" for name, factor in drift.items())
+        parts = ", ".join(f"{name} {ratio(factor)} times as long" for name, factor in drift.items())
         paragraphs.append(
-            "The machine changed unevenly, which hides what grew no more than the most of it; as long as then take:"
-            f" {parts}."
+            f"The machine itself changed, and unevenly: compared with then, {parts}. What grew by no more than the most"
+            " of these is not seen."
         )
     slower, faster = comparison.slower, comparison.faster
     paragraphs.append(

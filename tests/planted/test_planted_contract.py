@@ -724,10 +724,6 @@ NOT_LINEAR = {
     "absolute value": (np.sin, lambda t, x: np.abs(t[0]) * np.cos(x)),
     "its positive part": (np.sin, lambda t, x: np.maximum(t[0], 0) * np.cos(x)),
     "constant added": (np.sin, lambda t, x: np.where(t[0] == 0, 0, t[0] * np.cos(x) + (t[0] - 1))),
-    "root of squares": (
-        lambda x: x.sum(axis=1),
-        lambda t, x: np.sign(t[0].sum(axis=1)) * np.abs(t[0]).max(axis=1),
-    ),
 }
 
 

@@ -105,7 +105,7 @@ def test_it_is_said_that_a_part_of_the_machine_slowed_down():
     assert len(changes(even).paragraphs) == 1
     uneven = compare(run(Machine(0)), run(Machine(1, (1, 1, 1, 2))))
     assert uneven.drift["arrays"] == pytest.approx(2)
-    assert "arrays 2.00 times, memory 1.00 times" in changes(uneven).paragraphs[0]
+    assert "arrays 2.00 times as long, memory 1.00 times as long" in changes(uneven).paragraphs[0]
 
 
 def test_a_slower_kernel_is_found_on_a_machine_that_is_slower_as_well():
