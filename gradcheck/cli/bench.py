@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -18,11 +17,11 @@ from gradcheck.bench.facts import Bench
 from gradcheck.bench.plots import plots
 from gradcheck.bench.run import prepare
 from gradcheck.cli.progress import progress
+from gradcheck.cli.table import bare_table, wide_console
 from gradcheck.errors import ArgumentError
 
 __all__ = ["bench"]
 
-_WIDEST = 100_000  # columns of a pipe or file: no line is folded there
 _TITLE = "Benchmark of gradcheck"
 
 
@@ -72,9 +71,7 @@ def _write(found: Bench, comparison: Comparison | None, folder: Path) -> None:
 
 
 def _print(found: Bench, comparison: Comparison | None, folder: Path) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_WIDEST)
+    console = wide_console()
     for section in (summary(found), None if comparison is None else changes(comparison)):
         if section is not None:
             for table in section.tables:
@@ -90,7 +87,7 @@ def _print(found: Bench, comparison: Comparison | None, folder: Path) -> None:
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], words: int) -> Table:
-    table = Table(box=None, padding=(0, 1), pad_edge=False)
+    table = bare_table()
     for k, heading in enumerate(headings):
         table.add_column(heading, overflow="fold", justify="left" if k < words else "right")
     for row in rows:

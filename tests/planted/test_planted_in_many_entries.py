@@ -88,7 +88,8 @@ def test_catches_the_few_wrong_entries_of_100_000_and_no_others(check, many):
         report = check(rng, wrong, seed, errors)
         missed = set(wrong.tolist()) - {i for (i,) in accused(report)}
         assert accused(report) <= {(i,) for i in wrong.tolist()}, str(report)
-        assert all(errors[i] <= report.detection_limit for i in missed), str(report)
+        limit = report.detection_limit if np.isfinite(report.detection_limit) else 0.0  # inf promises nothing to excuse
+        assert all(errors[i] <= limit for i in missed), str(report)
         assert report.forward_calls <= FORWARDS[many]
         assert report.summaries[0].judged == ENTRIES  # what is right is known to be so
 
