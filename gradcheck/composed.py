@@ -48,7 +48,7 @@ def run_composed(layer: Layer, options: Options) -> Report:
 
     doubtful: list[tuple[Part, Report]] = []
 
-    def compare(evaluator: Evaluator, cotangents: Named, gradient: Named) -> Report | None:
+    def by_parts(evaluator: Evaluator, cotangents: Named, gradient: Named) -> Report | None:
         parts = layer.parts(cotangents, gradient) if layer.parts is not None else []
         reports: list[Report] = []
         for part in reversed(parts):
@@ -61,7 +61,7 @@ def run_composed(layer: Layer, options: Options) -> Report:
             reports.insert(0, found)
         return _of_parts(layer, parts, reports) if parts else None
 
-    report = run(layer, options, compare=compare)
+    report = run(layer, options, instead=by_parts)
     for part, found in doubtful:
         whole = _whole(layer, options, part, found)
         return replace(

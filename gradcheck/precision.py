@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from gradcheck.evaluate import Evaluator
+from gradcheck.analytic import Analytic
 from gradcheck.layer import Array, Layer, Named
-from gradcheck.parts import as_double, eps_of, is_inexact, parts
+from gradcheck.parts import eps_of, parts, real_parts
 from gradcheck.probe import signed
 from gradcheck.report import Comparison, Verdict
 from gradcheck.summarise import MISMATCHES_KEPT
 from gradcheck.tally import Tally
 from gradcheck.tolerance import default_rtol
+from gradcheck.widened import Widened
 
-_DOUBLE = eps_of(np.float64)
 _REPEATS = 8
 _FEW = 16.0  # last bits of the largest entry, or of the largest weighted output, that terms which cancel may leave
 _FARTHER = 2.0**-9  # every other point lies so far away
@@ -31,51 +30,21 @@ def coarsest(layer: Layer) -> str:
     return max((layer.primals[name].dtype for name in layer.wrt), key=eps_of).name
 
 
-def widened(layer: Layer, evaluator: Evaluator) -> Evaluator | None:
-    """Return an evaluator at the same point in float64, None for a layer that is float64 already.
-
-    It goes on with the counts and the budget of the given one.
-    """
-    if all(eps_of(array.dtype) <= _DOUBLE for array in layer.primals.values() if is_inexact(array)):
-        return None
-    double = Evaluator(
-        layer, {name: as_double(array) for name, array in layer.primals.items()}, evaluator.budget, evaluator.deadline
-    )
-    double.take_calls(evaluator)
-    return double
-
-
 def compare_low(
-    layer: Layer,
-    evaluator: Evaluator,
-    residuals: Callable[[], tuple[Named, Named]],
-    low: Named,
-    high: Named,
-    tallies: dict[str, Tally],
-    rtol: float | None,
-    share: float,
-    *,
-    allow_kinks: bool = True,
+    widened: Widened, low: Named, tallies: dict[str, Tally], rtol: float | None, *, allow_kinks: bool = True
 ) -> None:
     """Compare a low-precision gradient with the float64 one that was compared with differences; adds to the tallies.
 
     Parameters
     ----------
-    layer : Layer
-        In its own precision.
-    evaluator : Evaluator
-        At the point, in the layer's own precision.
-    residuals : callable
-        ``residuals()`` returns the low-precision gradient less the float64 one, and the float64 one, at the
-        evaluator's moved point, as real float64 numbers.
-    low, high : dict of str to ndarray
-        The two gradients; `high` as the real numbers that it is made of.
+    widened : Widened
+        At the point.
+    low : dict of str to ndarray
+        The gradient in the layer's own precision.
     tallies : dict of str to Tally
         Entries that are wrong in low precision only are put first, in place of what was found for them.
     rtol : float, optional
         Relative tolerance; by dtype if None.
-    share : float
-        The largest weighted output.
     allow_kinks : bool
         Whether an entry on a tie is ok.
 
@@ -94,17 +63,18 @@ def compare_low(
     it in float64: nothing is wrong.
     """
     beside: list[tuple[Named, Named]] | None = None
-    largest = _largest(high)
+    high = real_parts(widened.gradient)
+    largest, share = _largest(high), _largest_share(widened.own)
     for name, tally in tallies.items():
         coarse, fine = parts(low[name]).astype(np.float64), high[name]
-        relative = rtol or default_rtol([low[name].dtype, layer.primals[name].dtype])
+        relative = rtol or default_rtol([low[name].dtype, widened.own.layer.primals[name].dtype])
         limit = relative * np.maximum(np.abs(coarse), np.abs(fine))
         finite = np.isfinite(coarse) & np.isfinite(fine)
         if np.all(finite & (np.abs(coarse - fine) <= limit)):
             _limit(tally, 2 * limit)
             continue
         if beside is None:
-            beside = _residuals_beside(evaluator, residuals)
+            beside = _residuals_beside(widened)
             # at a perfect prediction all gradients vanish, and what they are sums of does not
             largest = max([largest, *(_largest(fine) for _, fine in beside)])
         eps = eps_of(low[name].dtype)
@@ -165,9 +135,16 @@ def _largest(named: Named) -> float:
     )
 
 
-def _residuals_beside(evaluator: Evaluator, residuals: Callable[[], tuple[Named, Named]]) -> list[tuple[Named, Named]]:
+def _largest_share(own: Analytic) -> float:
+    """Return the largest weighted output: terms of its size may cancel in a backward."""
+    flatten = own.evaluator.flatten
+    return float(np.max(np.abs(flatten(own.outputs) * flatten(own.cotangents)), initial=0.0))
+
+
+def _residuals_beside(widened: Widened) -> list[tuple[Named, Named]]:
     """Return low-precision less float64 gradients, and the latter, at points some last bits away and farther."""
     rng = np.random.default_rng(0)
+    evaluator = widened.own.evaluator
     found = []
     with evaluator.away() as at:
         for k in range(_REPEATS):
@@ -178,5 +155,5 @@ def _residuals_beside(evaluator: Evaluator, residuals: Callable[[], tuple[Named,
                 share = eps_of(array.dtype) * bits if k % 2 else _FARTHER * signed(rng, array.shape)
                 evaluator.point[name][...] = array * (1 + share)
             with np.errstate(all="ignore"):
-                found.append(residuals())
+                found.append(widened.residuals())
     return found

@@ -1,0 +1,139 @@
+"""Do the analytic and the numerical gradient agree? In float64 where the layer computes in it, and else in its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from gradcheck.analytic import Analytic
+from gradcheck.choose import choose
+from gradcheck.complex_step import ComplexStep
+from gradcheck.evaluate import BudgetSpent
+from gradcheck.explain import FEW, MOST, explain
+from gradcheck.full import full
+from gradcheck.joint import judge_jointly
+from gradcheck.judge import Judge
+from gradcheck.layer import Named
+from gradcheck.looks import Looks
+from gradcheck.options import Options
+from gradcheck.parts import real_parts
+from gradcheck.precision import coarsest, compare_low
+from gradcheck.project import SMALL, at_once, fast
+from gradcheck.report import Report, Verdict
+from gradcheck.summarise import summarise
+from gradcheck.tally import Tally
+from gradcheck.tolerance import default_rtol
+from gradcheck.widened import Widened
+
+
+def compare(own: Analytic, result: Named, options: Options, rng: np.random.Generator) -> Report:
+    """Compare the numbers of a layer whose derivative keeps its contract.
+
+    Parameters
+    ----------
+    own : Analytic
+        The layer's own, at the point.
+    result : dict of str to ndarray
+        What the derivative returned there.
+    options : Options
+        As given by the user.
+    rng : numpy.random.Generator
+        For directions.
+    """
+    layer, evaluator = own.layer, own.evaluator
+    mode, why = choose(layer, options, evaluator, evaluator.flatten(own.outputs))
+    notes = [why] if why else []
+    widened = Widened.of(own)
+    if widened is None:
+        gradient = result if layer.mode == "vjp" else own.gradient()
+        arrays = (
+            *gradient.values(),
+            *(layer.primals[name] for name in layer.wrt),
+            *(own.outputs[name] for name in evaluator.names),
+        )
+        rtol = options.rtol or default_rtol([array.dtype for array in arrays])
+        tallies = _tallies(own, gradient, options, mode, rtol, rng, notes)
+        report = summarise(layer, tallies, notes, mode=mode, ended=evaluator.ended)
+        return _explained(report, own, gradient, tallies)
+    wide = widened.wide
+    tallies = _tallies(wide, widened.gradient, options, mode, options.rtol or default_rtol([]), rng, notes)
+    evaluator.take_calls(wide.evaluator)
+    low = result if layer.mode == "vjp" else own.gradient()
+    try:
+        compare_low(widened, low, tallies, options.rtol, allow_kinks=options.allow_kinks)
+    except BudgetSpent:
+        notes.append(f"{evaluator.ended} before the {coarsest(layer)} backward was compared")
+    notes.append(f"differences taken in float64, the {coarsest(layer)} backward compared with the float64 one")
+    report = summarise(layer, tallies, notes, mode=mode, ended=evaluator.ended)
+    wide.evaluator.take_calls(evaluator)
+    report = _explained(report, wide, widened.gradient, tallies)
+    evaluator.take_calls(wide.evaluator)
+    return report
+
+
+def _tallies(
+    analytic: Analytic,
+    gradient: Named,
+    options: Options,
+    mode: Literal["full", "fast"],
+    rtol: float,
+    rng: np.random.Generator,
+    notes: list[str],
+) -> dict[str, Tally]:
+    """Judge every primal; adds to the notes."""
+    layer, point = analytic.layer, analytic.point(gradient, rng)
+    complex_step = ComplexStep(point) if options.method == "complex-step" else None
+    shuffled = options.budget is not None or options.time_limit is not None
+    with Looks(layer, point, None if shuffled or complex_step else options.workers) as looks:
+        judge = Judge(point, rtol, options.allow_kinks, complex_step, looks)
+        settled = at_once(judge, layer.wrt) if mode == "fast" else {}
+        tallies = {
+            name: settled.get(name) or (fast(judge, name) if mode == "fast" else full(judge, name, shuffled=shuffled))
+            for name in layer.wrt
+        }
+        if mode == "fast" and judge.on_kinks:
+            for name, tally in tallies.items():  # what shares a kink with an entry found there is legal or not with it
+                if layer.primals[name].size <= SMALL and any(c.index is None for c in tally.comparisons):
+                    tallies[name] = full(judge, name)
+    notes += looks.notes
+    if complex_step:
+        notes.append(complex_step.note())
+    return _jointly(judge, tallies, notes)
+
+
+def _jointly(judge: Judge, tallies: dict[str, Tally], notes: list[str]) -> dict[str, Tally]:
+    """Judge the entries on kinks of all primals together; adds to the notes."""
+    everything = [c for tally in tallies.values() for c in tally.comparisons]
+    try:
+        judged, left_out = judge_jointly(judge.point, judge.on_kinks, everything)
+    except BudgetSpent:
+        return tallies
+    if left_out:
+        notes.append(f"{left_out:,} entries on kinks are too many to move together: each is legal by itself only")
+    for name, tally in tallies.items():
+        tally.comparisons = [c for c in judged if c.name == name]
+    return tallies
+
+
+def _explained(report: Report, analytic: Analytic, gradient: Named, tallies: dict[str, Tally]) -> Report:
+    """Say of a mismatch what it looks like."""
+    if report.verdict is not Verdict.MISMATCH:
+        return report
+    layer = analytic.layer
+
+    def pull(vectors: Named) -> Named:
+        return real_parts(analytic.gradient(vectors))
+
+    told = explain(
+        analytic.evaluator,
+        analytic.outputs,
+        analytic.cotangents,
+        real_parts(gradient),
+        tallies,
+        pull if layer.mode == "vjp" else None,
+        loss=not layer.cotangent,
+        most=FEW if report.mode == "fast" else MOST,
+    )
+    return replace(report, explanations=told)
