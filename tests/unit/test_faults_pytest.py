@@ -4,28 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-LAYERS = """
-    import numpy as np
+from tests.doubling import LAYERS, WEAK
 
-    def double(x):
-        return 2 * x
-
-    def double_backward(g, x):
-        return 2 * g
-"""
-WEAK = """
-    import numpy as np
-    from layers import double_backward
-
-    def test_shape():
-        assert double_backward(np.ones(3), np.ones(3)).shape == (3,)
-"""
 STRONG = """
-    import numpy as np
-    from layers import double, double_backward
+import numpy as np
+from layers import double, double_backward
 
-    def test_double(gradchecker):
-        gradchecker.vjp(double, double_backward, np.array([0.5, -1.5]))
+def test_double(gradchecker):
+    gradchecker.vjp(double, double_backward, np.array([0.5, -1.5]))
 """
 
 
