@@ -17,7 +17,8 @@ from gradcheck.adapters.inputs import Wrt, choose_wrt, name_inputs, positional_p
 from gradcheck.adapters.pairing import MISSING, read
 from gradcheck.adapters.randomness import Randomness
 from gradcheck.adapters.results import assign
-from gradcheck.adapters.survey import RATES, Survey, reset, survey, trial
+from gradcheck.adapters.survey import RATES, Survey, survey
+from gradcheck.adapters.trials import reset, trial
 from gradcheck.errors import ArgumentError
 from gradcheck.layer import Array, Derivative, Layer, Named
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,30 +18,13 @@ from gradcheck.adapters.candidates import (
     last_word,
     without_overlap,
 )
-from gradcheck.adapters.graph import (
-    Path,
-    call_everywhere,
-    resolve,
-)
-from gradcheck.adapters.pairing import (
-    MISSING,
-    gradient_names,
-    is_forgotten,
-    read,
-)
+from gradcheck.adapters.graph import Path, resolve
+from gradcheck.adapters.pairing import MISSING, gradient_names, is_forgotten, read
 from gradcheck.adapters.results import assign
+from gradcheck.adapters.trials import copies, corrected, cotangents_for, find_overwritten, matters, reset, trial
 from gradcheck.errors import ArgumentError
 from gradcheck.layer import Array, BrokenContract, Named, is_differentiable
 
-RESET_METHODS = (
-    "zero_grad",
-    "zero_grads",
-    "clear_grad",
-    "clear_grads",
-    "zero_gradients",
-    "reset_gradients",
-    "reset_grads",
-)
 INPUT_GRADIENTS = (
     "dinputs",
     "dinput",
@@ -99,52 +81,6 @@ class Survey:
     trial_calls: tuple[int, int] = (0, 0)
 
 
-@contextmanager
-def trial(what: str) -> Iterator[None]:
-    """Add to an exception of the user's code which call raised it."""
-    try:
-        yield
-    except Exception as error:
-        if not isinstance(error, ArgumentError):
-            error.add_note(f"gradcheck: raised by {what} in a trial call with the given inputs")
-        raise
-
-
-def reset(model: Any) -> None:
-    """Call what the object has for clearing its gradients."""
-    for method in RESET_METHODS:
-        try:
-            if call_everywhere(model, method):
-                return
-        except TypeError:  # it wants arguments: not the method meant
-            continue
-
-
-def _copies(primals: Named) -> Named:
-    return {name: np.array(value, order="K") for name, value in primals.items()}
-
-
-def _nudged(primals: Named) -> Named:
-    rng = np.random.default_rng(0)
-    return {
-        name: (value * (1 + 1e-3 * rng.uniform(1, 2, value.shape)) + 1e-6).astype(value.dtype)
-        if is_differentiable(value)
-        else np.array(value)
-        for name, value in primals.items()
-    }
-
-
-def _cotangents(state: State) -> Named:
-    rng = np.random.default_rng(0)
-    return {
-        name: np.asarray(
-            rng.uniform(0.5, 1.5, value.shape) * rng.choice((-1.0, 1.0), value.shape),
-            dtype=value.dtype if is_differentiable(value) else np.float64,
-        )
-        for name, value in state.outputs.items()
-    }
-
-
 def survey(model: Any, calling: Calling, primals: Named) -> Survey:
     """Run an object forward and backward and see what it differentiates.
 
@@ -170,32 +106,32 @@ def survey(model: Any, calling: Calling, primals: Named) -> Survey:
     kind = type(model).__name__
     front = f"{kind}.{calling.forward or 'loss'}"
     existing = set(float_places(model))
-    overwritten = _overwritten(model, calling, primals, front)
-    calling, notes = _settle(model, calling, primals)
+    overwritten = find_overwritten(model, calling, primals, front)
+    calling, notes = corrected(model, calling, primals)
     with trial(front):
-        state = calling.run_forward(model, _copies(primals))
+        state = calling.run_forward(model, copies(primals))
     _require_scalar(calling, state, kind)
     if calling.backward or calling.gradient:
         reset(model)
     held = float_places(model)
     before = {path: np.array(value) for path, (_, value) in held.items()}
     with trial(f"{kind}.{calling.backward or calling.gradient or 'loss'}"):
-        result = calling.run_backward(model, state, _cotangents(state))
+        result = calling.run_backward(model, state, cotangents_for(state))
     paired, single = find_candidates(model, held, overwritten, before)
     changed = {
         p.name
         for p in (*paired, *single)
         if (now := read(model, p.paths[0])) is not MISSING and differs(now, before[p.paths[0]])
     }
-    updated = {p.name for p in (*paired, *single) if p.name in changed and has_rate(model, calling, p)}
+    updated = {p.name for p in (*paired, *single) if p.name in changed and _has_rate(model, calling, p)}
     # Where no gradient was found, an array counts only if the output depends on it; numbers are settings.
     unset = [p for p in paired if all(read(model, path) is None for path in p.gradients)]
     arrays = [p for p in (*unset, *single) if np.ndim(p.value) or p.name in changed or p in unset]
-    open_ = [p for p in arrays if _matters(model, calling, primals, p)]
+    open_ = [p for p in arrays if matters(model, calling, primals, p)]
     returned = _returned(result, calling, primals, open_)
     if result is not None and not returned:
         # A bias may be a bare number: it counts if a gradient comes back for it.
-        numbers = [p for p in single if _NUMBER.match(p.name) and _matters(model, calling, primals, p)]
+        numbers = [p for p in single if _NUMBER.match(p.name) and matters(model, calling, primals, p)]
         both = [p for p in single if p in open_ or p in numbers]
         returned = _returned(result, calling, primals, both)
         open_ = both if returned else open_
@@ -212,47 +148,13 @@ def survey(model: Any, calling: Calling, primals: Named) -> Survey:
         parameters=tuple(parameters),
         returned=returned,
         left=left,
-        inputs=_claimed(result, calling, primals, state, returned, left, bool(parameters), notes, kind),
+        inputs=_claimed_inputs(result, calling, primals, state, returned, left, bool(parameters), notes, kind),
         overwritten=frozenset(overwritten),
         lazy=any(path not in existing for p in parameters for path in p.paths[:1]),
         mutates=bool(updated),
         notes=(*calling.notes, *notes),
         trial_calls=(calling.calls[0], calling.calls[1]),
     )
-
-
-def _overwritten(model: Any, calling: Calling, primals: Named, front: str) -> set[Path]:
-    """Find what the forward itself writes, by running it at two points: caches, not parameters.
-
-    What changes with every forward of the same inputs is no cache but a parameter that the forward decays: the contract
-    will say so.
-    """
-    initial = {path: np.array(value) for path, (_, value) in float_places(model).items()}
-    with trial(front):
-        given = _copies(primals)
-        calling.run_forward(model, given)
-    first = {path: (value, np.array(value)) for path, (_, value) in float_places(model).items()}
-    with trial(front):
-        calling.run_forward(model, given)
-    again = {path: np.array(value) for path, (_, value) in float_places(model).items()}
-    evolving = {path for path in initial if path in again and path in first and differs(first[path][1], again[path])}
-    try:
-        with np.errstate(all="ignore"):
-            calling.run_forward(model, _nudged(primals))
-    except Exception:  # only a second look at what forward overwrites; the user hears of real errors
-        pass
-    second = {path: np.array(value) for path, (_, value) in float_places(model).items()}
-    return {
-        path
-        for path, (value, copied) in first.items()
-        if path not in evolving
-        and (
-            path not in second
-            or differs(copied, second[path])
-            or (path in initial and differs(initial[path], copied))
-            or (isinstance(value, np.ndarray) and any(np.may_share_memory(value, array) for array in given.values()))
-        )
-    }
 
 
 def _require_scalar(calling: Calling, state: State, kind: str) -> None:
@@ -267,7 +169,7 @@ def _require_scalar(calling: Calling, state: State, kind: str) -> None:
     )
 
 
-def has_rate(model: Any, calling: Calling, parameter: Parameter) -> bool:
+def _has_rate(model: Any, calling: Calling, parameter: Parameter) -> bool:
     """Tell whether backward is meant to update a parameter: it takes a learning rate, or the layer holds one."""
     holders = [model, *(resolve(model, path[:-1]) for path in parameter.paths)]
     return calling.updates or any(name in getattr(holder, "__dict__", {}) for holder in holders for name in RATES)
@@ -294,70 +196,6 @@ def _claimed_parameters(
     return claimed
 
 
-def _settle(  # one return a question
-    model: Any, calling: Calling, primals: Named
-) -> tuple[Calling, list[str]]:
-    """Settle by trying what signatures leave open; errors of the user's code are left for the real trial."""
-    if calling.gradient or len(calling.feed) != 1 or calling.feed[0][0] != "cotangent" or calling.loss is not None:
-        return calling, []
-    name = calling.feed[0][1]
-    try:
-        state = calling.run_forward(model, _copies(primals))
-        scalar = all(np.size(value) == 1 for value in state.outputs.values())
-        same_name = name == calling.inputs[0] and len(calling.inputs) == 1
-        if not (calling.optional and scalar) and not same_name:
-            return calling, []
-        seen = []
-        for factor in (1.0, 2.0):
-            state = calling.run_forward(model, _copies(primals))
-            reset(model)
-            cotangents = {key: factor * value for key, value in _cotangents(state).items()}
-            seen.append([calling.run_backward(model, state, cotangents)])
-            seen[-1] += [np.array(value) for _, value in float_places(model).values()] if calling.optional else []
-    except Exception:  # see above
-        return calling, []
-    if same_name and not calling.optional:
-        once, twice = (np.asarray(values[0], dtype=float) for values in seen)
-        if once.shape == twice.shape and not np.allclose(twice, 2 * once, rtol=1e-3, atol=0.0):
-            return replace(calling, feed=(("input", name),), elementwise=True), []
-        return calling, []
-    if len(seen[0]) == len(seen[1]) and not any(_unequal(a, b) for a, b in zip(*seen, strict=True)):
-        method = f"{type(model).__name__}.{calling.backward}"
-        note = f"{method} ignores {name}: right only for the last layer, where it is 1"
-        return replace(calling, feed=(), cotangent=False), [note]
-    return calling, []
-
-
-def _unequal(a: Any, b: Any) -> bool:
-    if isinstance(a, (tuple, list)) and isinstance(b, (tuple, list)):
-        return len(a) != len(b) or any(_unequal(x, y) for x, y in zip(a, b, strict=True))
-    return a is not b and (a is None or b is None or differs(a, b))
-
-
-def _outputs(model: Any, calling: Calling, primals: Named) -> list[Array]:
-    with np.errstate(all="ignore"):
-        return [np.array(value) for value in calling.run_forward(model, _copies(primals)).outputs.values()]
-
-
-def _matters(model: Any, calling: Calling, primals: Named, parameter: Parameter) -> bool:
-    """Tell whether the output depends on a parameter, by changing it."""
-    places = [place for path, (place, _) in float_places(model).items() if path in parameter.paths]
-    if not places:
-        return False
-    old = [place.get() for place in places]
-    try:
-        base = _outputs(model, calling, primals)
-        for place in places:
-            # Unequal changes: a softmax does not notice the same shift of every bias.
-            place.set(parameter.value * 1.25 + 0.125 * np.random.default_rng(0).uniform(1, 2, parameter.value.shape))
-        return any(_unequal(a, b) for a, b in zip(base, _outputs(model, calling, primals), strict=True))
-    except Exception:  # a value it does not stand: it looked at it
-        return True
-    finally:
-        for place, value in zip(places, old, strict=True):
-            place.set(value)
-
-
 def _returned(result: Any, calling: Calling, primals: Named, open_: Sequence[Parameter]) -> tuple[str, ...]:
     """Name the parameters whose gradients are in what backward returned."""
     inputs = {} if calling.gradient or not calling.backward else {name: primals[name] for name in calling.inputs}
@@ -382,7 +220,7 @@ def _left(model: Any, calling: Calling, before: Mapping[Path, Array]) -> dict[st
     return left
 
 
-def _claimed(  # all that the trial showed
+def _claimed_inputs(  # all that the trial showed
     result: Any,
     calling: Calling,
     primals: Named,
