@@ -1,20 +1,16 @@
-"""Is this hand-written derivative right? The public checks: what the user has goes in, a report comes out."""
+"""Is the hand-written derivative of a function right? `check_vjp` and `check_jvp`, each beside the other if wished."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
-from gradcheck.adapters.inputs import Wrt, label_of
-from gradcheck.errors import ArgumentError
-from gradcheck.layer import Layer
+from gradcheck.adapters.inputs import Wrt
+from gradcheck.check.alike import also, under
 from gradcheck.options import Method, Mode, Options
 from gradcheck.report import Report
 from gradcheck.run import run
-
-if TYPE_CHECKING:
-    from gradcheck.adapters.randomness import Randomness
 
 
 def check_vjp(
@@ -149,11 +145,11 @@ def check_vjp(
         layer = adapt_function(f, vjp, inputs, names=names, wrt=wrt, randomness=randomness)
         if jvp is None:
             return run(layer, options)
-        layer = _also(layer, jvp=jvp)
+        layer = also(layer, jvp=jvp)
         other = adapt_function(f, jvp, inputs, mode="jvp", names=names, wrt=layer.wrt, randomness=randomness)
         return with_transposes(run(layer, options), layer, other, options, second="jvp")
 
-    return _under(randomness, work)
+    return under(randomness, work)
 
 
 def check_jvp(
@@ -218,225 +214,7 @@ def check_jvp(
         if vjp is None:
             return run(layer, options)
         other = adapt_function(f, vjp, inputs, names=names, wrt=wrt, randomness=randomness)
-        layer = replace(_also(layer, vjp=vjp), wrt=other.wrt)
+        layer = replace(also(layer, vjp=vjp), wrt=other.wrt)
         return with_transposes(run(layer, options), other, layer, options, second="vjp")
 
-    return _under(randomness, work)
-
-
-def check_grad(
-    loss: Callable[[Any], Any],
-    grad: Callable[[Any], Any],
-    params: Any,
-    *,
-    order: Literal[1, 2] = 1,
-    hvp: Callable[[Any, Any], Any] | None = None,
-    mode: Mode = "auto",
-    rtol: float | None = None,
-    wrt: Wrt = None,
-    names: Sequence[str] | None = None,
-    seed: int = 0,
-    budget: int | None = None,
-    time_limit: float | None = None,
-    workers: Any = None,
-    allow_kinks: bool = True,
-    contract: bool = True,
-    method: Method = "central",
-    reset: Callable[..., Any] | None = None,
-) -> Report:
-    """Check the hand-written gradient of a scalar loss against central differences.
-
-    Parameters
-    ----------
-    loss : callable
-        ``loss(params)`` returns a scalar.
-    grad : callable
-        ``grad(params)`` returns the gradient in the structure of `params`.
-    params : array_like, or a (nested) dict, list, tuple or dataclass of arrays
-        The point. Copied, never changed.
-    order : {1, 2}
-        2 checks the gradient to first order around the point as well, for those who differentiate it again: also at
-        two points beside it, one step of 1 % of each entry to both sides along a random direction. A gradient that is
-        right at the point only (constants computed once, a term that vanishes there) shows. Three times the cost. A
-        point beside where `loss` raises or is not finite is left out, with a note; what `grad` raises is raised.
-    hvp : callable, optional
-        ``hvp(params, tangent)`` returns the Hessian times the tangent, both in the structure of `params`, as SciPy's
-        ``hessp``. With ``order=2``: it is checked to be the derivative of `grad`, at the cost of another check whose
-        forward is `grad`.
-    mode, rtol, wrt, names, seed, budget, time_limit, workers, allow_kinks, contract, method, reset
-        As in `check_vjp`. Arrays are named by their path: ``"layer1.W"``, ``"layers[0].b"``; `names` is for a bare
-        array only.
-
-    Returns
-    -------
-    Report
-        With ``order=2`` a report of reports, whose comparisons are named ``"W"`` for the gradient, ``"nearby W"`` for
-        the points beside, and ``"H v of W"`` for `hvp`.
-
-    Raises
-    ------
-    ArgumentError
-        If an argument cannot be used, or the loss is not scalar.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import gradcheck
-    >>> params = {"W": np.array([[1.0, -2.0]]), "b": np.array([0.5])}
-    >>> def loss(p):
-    ...     return np.sum(p["W"] ** 2) + np.sum(p["b"] ** 3)
-    >>> gradcheck.check_grad(loss, lambda p: {"W": 2 * p["W"], "b": 3 * p["b"] ** 2}, params).ok
-    True
-
-    Its Hessian-vector product too:
-
-    >>> def hvp(p, v):
-    ...     return {"W": 2 * v["W"], "b": 3 * p["b"] * v["b"]}  # 6, not 3
-    >>> report = gradcheck.check_grad(
-    ...     loss, lambda p: {"W": 2 * p["W"], "b": 3 * p["b"] ** 2}, params, order=2, hvp=hvp
-    ... )
-    >>> report.verdict == "mismatch", report.comparisons[0].entry
-    (True, 'H v of b[0]')
-    """
-    from gradcheck.adapters.mappings import adapt_hvp, adapt_mapping  # adapters load when used
-    from gradcheck.adapters.randomness import Randomness  # as above
-    from gradcheck.second_order import run_second_order  # as above
-
-    options = Options(mode, rtol, seed, budget, allow_kinks, contract, method, time_limit, workers)
-    if isinstance(order, bool) or order not in (1, 2):
-        raise ArgumentError(f"order was {order!r}; expected 1 (the gradient) or 2 (around the point, and hvp, as well)")
-    if hvp is not None and order == 1:
-        raise ArgumentError("hvp was given, but order=1 checks the gradient alone; give order=2")
-    randomness = Randomness(loss, grad, hvp, reset=reset)
-
-    def work() -> Report:
-        layer = adapt_mapping(loss, grad, params, names=names, wrt=wrt, randomness=randomness)
-        if order == 1:
-            return run(layer, options)
-        layer = _also(layer, order=2, hvp=hvp)
-        product = None
-        if hvp is not None:
-            product = adapt_hvp(loss, grad, hvp, params, names=names, wrt=wrt, randomness=randomness)
-            product = replace(product, reproduce=layer.reproduce)
-        return run_second_order(layer, product, options)
-
-    return _under(randomness, work)
-
-
-def check_layer(
-    layer: Any,
-    *inputs: Any,
-    loss: Callable[[Any, Any], Any] | None = None,
-    targets: Any = None,
-    accumulates: bool = False,
-    mode: Mode = "auto",
-    rtol: float | None = None,
-    wrt: Wrt = None,
-    names: Sequence[str] | None = None,
-    seed: int = 0,
-    budget: int | None = None,
-    time_limit: float | None = None,
-    workers: Any = None,
-    allow_kinks: bool = True,
-    contract: bool = True,
-    method: Method = "central",
-    reset: Callable[..., Any] | None = None,
-) -> Report:
-    """Check an object with ``forward`` and ``backward``: the gradients of its inputs and of its parameters.
-
-    Parameters
-    ----------
-    layer : object
-        Copied, never changed. ``forward(*inputs)`` returns the output, ``backward(cotangent)`` the gradients of the
-        inputs, and leaves those of the parameters in attributes (``W``/``dW``, ``weight``/``weight_grad``,
-        ``params``/``grads`` dicts, nested layers, ...; see `gradcheck.adapters.objects`). A model that owns its loss
-        is understood as well: ``loss(X, Y)`` with ``gradients(X, Y)``, or ``backward(targets)``.
-    *inputs : array_like
-        What forward takes.
-    loss : callable, optional
-        ``loss(prediction, targets)``, for a model whose ``backward`` takes targets and whose loss lives elsewhere.
-    targets : array_like, optional
-        For `loss` and ``backward``.
-    accumulates : bool
-        The layer adds to its gradients with every backward, by design.
-    mode, rtol, wrt, names, seed, budget, time_limit, workers, allow_kinks, contract, method, reset
-        As in `check_vjp`; `wrt` takes the names of parameters too (``"layer1.W"``, or ``"layer1"`` for all of its).
-        ``reset(layer)``, whose parameter has no default, gets the copy that is checked; ``reset()`` and the layer's
-        own methods will do too. Generators that the layer holds, and whole numbers in attributes called ``seed``, need
-        none.
-
-    Returns
-    -------
-    Report
-
-    Raises
-    ------
-    ArgumentError
-        If an argument cannot be used, or how to call the layer cannot be worked out.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import gradcheck
-    >>> class Scale:
-    ...     def __init__(self):
-    ...         self.w, self.dw = np.array([2.0, -1.0]), None
-    ...
-    ...     def forward(self, x):
-    ...         self.x = x
-    ...         return x * self.w
-    ...
-    ...     def backward(self, dout):
-    ...         self.dw = (dout * self.x).sum(axis=0)
-    ...         return dout * self.w
-    >>> report = gradcheck.check_layer(Scale(), np.array([[0.5, 1.5], [-1.0, 2.0]]))
-    >>> report.ok, [summary.name for summary in report.summaries]
-    (True, ['x', 'w'])
-
-    Dropout is checked under a fixed mask: the generator is put back before each forward.
-
-    >>> class Dropout:
-    ...     def __init__(self, p, seed):
-    ...         self.p, self.rng = p, np.random.default_rng(seed)
-    ...
-    ...     def forward(self, x):
-    ...         self.mask = (self.rng.random(x.shape) >= self.p) / (1 - self.p)
-    ...         return x * self.mask
-    ...
-    ...     def backward(self, dout):
-    ...         return dout * self.mask
-    >>> report = gradcheck.check_layer(Dropout(0.5, seed=1), np.array([[0.5, 1.5], [-1.0, 2.0]]))
-    >>> report.ok, report.notes
-    (True, ('the random state of rng was put back before each forward: a fixed mask is checked',))
-    """
-    from gradcheck.adapters.objects import adapt_object  # adapters load when used
-    from gradcheck.adapters.randomness import Randomness  # as above
-    from gradcheck.composed import run_composed  # as above
-    from gradcheck.stages import with_stages  # as above
-
-    options = Options(mode, rtol, seed, budget, allow_kinks, contract, method, time_limit, workers)
-    randomness = Randomness(layer, loss, reset=reset, layer=layer)
-
-    def check_stage(stage: Any, given: Sequence[Any], left: int | None) -> Report:
-        return check_layer(stage, *given, seed=seed, budget=left, allow_kinks=allow_kinks)
-
-    def work() -> Report:
-        keywords = {"names": names, "wrt": wrt, "loss": loss, "targets": targets, "accumulates": accumulates}
-        report = run_composed(adapt_object(layer, inputs, **keywords, randomness=randomness), options)
-        return with_stages(report, layer, inputs, budget, check_stage)
-
-    return _under(randomness, work)
-
-
-def _also(layer: Layer, **given: Any) -> Layer:
-    """Return a layer whose `reproduce` has further arguments, as they would be typed; those left out are None."""
-    values = {key: (label_of(value) or key) if callable(value) else repr(value) for key, value in given.items()}
-    written = [f"{key}={values[key]}" for key, value in given.items() if value is not None]
-    return replace(layer, reproduce=f"{', '.join([layer.reproduce.removesuffix(')'), *written])})")
-
-
-def _under(randomness: Randomness, work: Callable[[], Report]) -> Report:
-    """Work with the random state put back before each forward, and given back at the end."""
-    with randomness:
-        report = work()
-    return replace(report, notes=(*report.notes, *randomness.notes(report.verdict)))
+    return under(randomness, work)
