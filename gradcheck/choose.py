@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
 
+from gradcheck.declared import Declared
 from gradcheck.evaluate import BudgetSpent, Evaluator, Vector
 from gradcheck.layer import Layer
 from gradcheck.options import Options
@@ -22,7 +24,9 @@ _LOOKING = 200  # forwards spent on finding out
 _SHARE = 0.5  # of a time limit, that probing every entry may be expected to take
 
 
-def choose(layer: Layer, options: Options, evaluator: Evaluator, base: Vector) -> tuple[Literal["full", "fast"], str]:
+def choose(
+    layer: Layer, options: Options, evaluator: Evaluator, base: Vector, declared: Mapping[str, Declared]
+) -> tuple[Literal["full", "fast"], str]:
     """Choose a mode.
 
     Parameters
@@ -35,6 +39,8 @@ def choose(layer: Layer, options: Options, evaluator: Evaluator, base: Vector) -
         At the point.
     base : ndarray, shape (m,)
         Outputs there.
+    declared : mapping of str to Declared
+        How entries of some primals share evaluations, by the user.
 
     Returns
     -------
@@ -49,7 +55,7 @@ def choose(layer: Layer, options: Options, evaluator: Evaluator, base: Vector) -
     if size <= FULL_UP_TO:
         return "full", ""
     started, before = time.perf_counter(), evaluator.forward_calls
-    forwards = _forwards(layer, options, evaluator, base)
+    forwards = _forwards(layer, options, evaluator, base, declared)
     if forwards is None:
         return "fast", (
             f"{size:,} entries, too few of which can share an evaluation: judged by random projections"
@@ -65,7 +71,9 @@ def choose(layer: Layer, options: Options, evaluator: Evaluator, base: Vector) -
     return "full", f"{size:,} entries: each was probed, since about {forwards:,} forwards do for all of them"
 
 
-def _forwards(layer: Layer, options: Options, evaluator: Evaluator, base: Vector) -> int | None:
+def _forwards(
+    layer: Layer, options: Options, evaluator: Evaluator, base: Vector, declared: Mapping[str, Declared]
+) -> int | None:
     """Return what every entry would cost; None where that is too much, or too much to find out."""
     given = evaluator.budget
     most = _FORWARDS if given is None else min(_FORWARDS, given - evaluator.forward_calls)
@@ -76,8 +84,11 @@ def _forwards(layer: Layer, options: Options, evaluator: Evaluator, base: Vector
     try:
         for name in sorted(layer.wrt, key=lambda name: -evaluator.point[name].size):
             size = evaluator.point[name].size
-            structure = detect(evaluator, name, base, rng) if 2 * size > most - forwards else None
-            forwards += 2 * (size if structure is None else len(structure))
+            if name in declared:
+                forwards += declared[name].forwards
+            else:
+                structure = detect(evaluator, name, base, rng) if 2 * size > most - forwards else None
+                forwards += 2 * (size if structure is None else len(structure))
             if forwards > most:
                 return None
     except BudgetSpent:

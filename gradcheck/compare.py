@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -10,6 +11,7 @@ import numpy as np
 from gradcheck.analytic import Analytic
 from gradcheck.choose import choose
 from gradcheck.complex_step import ComplexStep
+from gradcheck.declared import Declared, WrongPatternError
 from gradcheck.evaluate import BudgetSpent
 from gradcheck.explain import FEW, MOST, explain
 from gradcheck.full import full
@@ -28,7 +30,9 @@ from gradcheck.tolerance import default_rtol
 from gradcheck.widened import Widened
 
 
-def compare(own: Analytic, result: Named, options: Options, rng: np.random.Generator) -> Report:
+def compare(
+    own: Analytic, result: Named, options: Options, rng: np.random.Generator, declared: Mapping[str, Declared]
+) -> Report:
     """Compare the numbers of a layer whose derivative keeps its contract.
 
     Parameters
@@ -41,9 +45,25 @@ def compare(own: Analytic, result: Named, options: Options, rng: np.random.Gener
         As given by the user.
     rng : numpy.random.Generator
         For directions.
+    declared : mapping of str to Declared
+        How entries of some primals share evaluations, by the user. Where f does not keep to that, the numbers are
+        compared as if it had not been declared.
     """
+    drawn = rng.bit_generator.state
+    try:
+        return _compared(own, result, options, rng, declared)
+    except WrongPatternError as wrong:
+        rng.bit_generator.state = drawn
+        others = {name: each for name, each in declared.items() if name != wrong.name}
+        report = compare(own, result, options, rng, others)
+        return replace(report, notes=(str(wrong), *report.notes))
+
+
+def _compared(
+    own: Analytic, result: Named, options: Options, rng: np.random.Generator, declared: Mapping[str, Declared]
+) -> Report:
     layer, evaluator = own.layer, own.evaluator
-    mode, why = choose(layer, options, evaluator, evaluator.flatten(own.outputs))
+    mode, why = choose(layer, options, evaluator, evaluator.flatten(own.outputs), declared)
     notes = [why] if why else []
     widened = Widened.of(own)
     if widened is None:
@@ -54,12 +74,15 @@ def compare(own: Analytic, result: Named, options: Options, rng: np.random.Gener
             *(own.outputs[name] for name in evaluator.names),
         )
         rtol = options.rtol or default_rtol([array.dtype for array in arrays])
-        tallies = _tallies(own, gradient, options, mode, rtol, rng, notes)
+        tallies = _tallies(own, gradient, options, mode, rtol, rng, notes, declared)
         report = summarise(layer, tallies, notes, mode=mode, ended=evaluator.ended)
         return _explained(report, own, gradient, tallies)
     wide = widened.wide
-    tallies = _tallies(wide, widened.gradient, options, mode, options.rtol or default_rtol([]), rng, notes)
-    evaluator.take_calls(wide.evaluator)
+    rtol = options.rtol or default_rtol([])
+    try:
+        tallies = _tallies(wide, widened.gradient, options, mode, rtol, rng, notes, declared)
+    finally:
+        evaluator.take_calls(wide.evaluator)
     low = result if layer.mode == "vjp" else own.gradient()
     try:
         compare_low(widened, low, tallies, options.rtol, allow_kinks=options.allow_kinks)
@@ -81,6 +104,7 @@ def _tallies(
     rtol: float,
     rng: np.random.Generator,
     notes: list[str],
+    declared: Mapping[str, Declared],
 ) -> dict[str, Tally]:
     """Judge every primal; adds to the notes."""
     layer, point = analytic.layer, analytic.point(gradient, rng)
@@ -90,7 +114,8 @@ def _tallies(
         judge = Judge(point, rtol, options.allow_kinks, complex_step, looks)
         settled = at_once(judge, layer.wrt) if mode == "fast" else {}
         tallies = {
-            name: settled.get(name) or (fast(judge, name) if mode == "fast" else full(judge, name, shuffled=shuffled))
+            name: settled.get(name)
+            or (fast(judge, name) if mode == "fast" else full(judge, name, declared.get(name), shuffled=shuffled))
             for name in layer.wrt
         }
         if mode == "fast" and judge.on_kinks:

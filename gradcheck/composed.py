@@ -43,6 +43,7 @@ def run_composed(layer: Layer, options: Options) -> Report:
         or projected
         or options.budget is not None
         or options.time_limit is not None
+        or options.pattern
     ):
         return run(layer, options)
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from gradcheck.layer import Array, Derivative, Layer, Named
-from gradcheck.parts import complex_where, is_inexact, parts, same
+from gradcheck.parts import complex_where, is_inexact, parts, same, written
 
 Result = TypeVar("Result")
 Vectors = Named | Callable[[Named], Named]
@@ -208,6 +208,14 @@ class Evaluator:
     def shapes(self) -> list[tuple[int, ...]]:
         """The shapes of the remembered outputs, as real numbers, in the order of `flatten`."""
         return [parts(self._like[name]).shape for name in self.names]
+
+    def written(self, place: int) -> str:
+        """Return a number of `flatten` as one would write it: ``"output[2, 3]"``."""
+        ends = np.cumsum([math.prod(shape) for shape in self.shapes])
+        which = int(np.searchsorted(ends, place, side="right"))
+        name, shape = self.names[which], self.shapes[which]
+        index = np.unravel_index(place - (ends[which] - math.prod(shape)), shape)
+        return written(name, self._like[name], tuple(int(i) for i in index))
 
     @property
     def real_outputs(self) -> bool:

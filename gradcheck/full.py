@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 
 from gradcheck.blocks import BLOCK, blocks
+from gradcheck.declared import Declared, WrongPatternError
 from gradcheck.difference import CONFIDENCE, Differences, Level
 from gradcheck.evaluate import BudgetSpent
 from gradcheck.judge import SECOND, SUSPICIOUS, Doubt, Judge
 from gradcheck.layer import Array
 from gradcheck.looks import Plan
+from gradcheck.parts import written
 from gradcheck.point import Entry, Point
 from gradcheck.probe import default_step, power_of_two, signed
 from gradcheck.report import Comparison, Verdict
@@ -33,6 +35,7 @@ _CLEAR = 0.1  # of an error: noise up to that leaves no doubt
 _STEADY = 0.1  # of an error
 _FINEST, _SPACINGS = 1e-10, 64  # as fine as single entries are looked at before they are accused
 _STRAIGHT = 4 * CONFIDENCE  # standard deviations of the outputs: a bend that noise makes
+_WIDE = 2.0  # units: as far as entries are moved to find out what they reach, where smaller moves drown in noise
 _TINY = float(np.finfo(np.float64).tiny)
 _BENT = 0.2
 
@@ -40,8 +43,11 @@ _BENT = 0.2
 class _WrongStructureError(Exception):
     """Entries that were thought to reach different outputs do not."""
 
+    def __init__(self, why: str = "what some entries do alone is not what they do together with others") -> None:
+        super().__init__(why)
 
-def full(judge: Judge, name: str, *, shuffled: bool = False) -> Tally:
+
+def full(judge: Judge, name: str, declared: Declared | None = None, *, shuffled: bool = False) -> Tally:
     """Judge every entry of one primal.
 
     Parameters
@@ -50,6 +56,8 @@ def full(judge: Judge, name: str, *, shuffled: bool = False) -> Tally:
         For the entries that a first look does not settle.
     name : str
         The primal.
+    declared : Declared, optional
+        Which entries share evaluations, by the user.
     shuffled : bool
         In random order, so that a budget that ends early leaves no whole region out.
 
@@ -57,6 +65,11 @@ def full(judge: Judge, name: str, *, shuffled: bool = False) -> Tally:
     -------
     Tally
         Entries that the budget did not reach are not in it, but counted.
+
+    Raises
+    ------
+    WrongPatternError
+        Where f does not keep to what is declared.
 
     Notes
     -----
@@ -69,13 +82,14 @@ def full(judge: Judge, name: str, *, shuffled: bool = False) -> Tally:
     size = point.gradient[name].size
     tally = None
     try:
-        rays = None if judge.complex_step else _rays(point, name, shuffled=shuffled)
+        rays = None if judge.complex_step else _rays(point, name, shuffled=shuffled, declared=declared)
         if rays is not None:
-            tally = _Sharing(judge, name).tally(rays)
+            tally = _Sharing(judge, name, trusted=declared is None).tally(rays)
     except BudgetSpent:
         tally = Tally(left_out=size)
-    except _WrongStructureError:
-        pass
+    except _WrongStructureError as wrong:
+        if declared is not None:
+            raise WrongPatternError(name, str(wrong)) from None
     if tally is None:
         entries: list[Entry] = [(name, index) for index in np.ndindex(point.gradient[name].shape)]
         seen = judge.looks.entries(entries) if judge.looks and not shuffled else ()
@@ -89,7 +103,7 @@ class _Groups:
     """The rays of a primal's groups, as often as they are gone through."""
 
     movable: Movable
-    structure: Structure
+    structure: Structure | Declared
     order: Indices | None
     drawn: Mapping[str, Any]
 
@@ -97,13 +111,15 @@ class _Groups:
         return (SharedRay(self.movable, group) for group in self.structure.groups(self.order))
 
 
-def _rays(point: Point, name: str, *, shuffled: bool) -> Iterable[SharedRay] | None:
+def _rays(point: Point, name: str, *, shuffled: bool, declared: Declared | None) -> Iterable[SharedRay] | None:
     """Return the rays of a primal's groups; None where its entries share no evaluations."""
-    if point.gradient[name].size < FEWEST or point.base.size < 2:
+    if declared is None and (point.gradient[name].size < FEWEST or point.base.size < 2):
         return None
     point.measure()
     drawn = point.rng.bit_generator.state
     movable = Movable(point, name)
+    if declared is not None:
+        return _Groups(movable, declared, point.rng.permutation(len(declared)) if shuffled else None, drawn)
     even = movable.is_even
     if even and not movable.is_blind(_step(point, name)):
         one_by_one = in_turns(movable, _step(point, name))
@@ -123,8 +139,9 @@ def _step(point: Point, name: str) -> float:
 class _Sharing:
     """Judges the entries of one primal group by group."""
 
-    def __init__(self, judge: Judge, name: str) -> None:
+    def __init__(self, judge: Judge, name: str, *, trusted: bool) -> None:
         self._judge = judge
+        self._trusted = trusted
         self._point = judge.point
         self._name = name
         self._gradient = judge.point.gradient[name].ravel()
@@ -168,6 +185,8 @@ class _Sharing:
 
         A worker's look is taken where it settles all of them.
         """
+        if not self._trusted:
+            self._keep_to_pattern(shared)
         analytic = self._gradient[shared.group.entries]
         if seen is not None:
             found = _Compared(self._judge, shared, seen, analytic)
@@ -189,6 +208,19 @@ class _Sharing:
         left = ~(found.good | found.doubtful)
         if left.any():
             self._look_into(found, left)
+
+    def _keep_to_pattern(self, shared: SharedRay) -> None:
+        """See that the entries of a group reach no output but their own, which nobody but the user has said yet."""
+        leak = shared.leak(_WIDE if shared.movable.is_blind(self._step) else self._step)
+        if leak is None:
+            return
+        evaluator = self._point.evaluator
+        output = evaluator.written(leak.output)
+        if leak.entry is None:
+            raise _WrongStructureError(f"{output} changes though none of the entries declared for it is moved")
+        name, index = leak.entry
+        entry = written(name, evaluator.given[name], index)
+        raise _WrongStructureError(f"{entry} reaches {output}, which is not declared")
 
     def _look_again(self, shared: SharedRay) -> None:
         """Judge one by one what agreed with a first look that a finer one contradicts."""
@@ -243,7 +275,7 @@ class _Sharing:
     def _plain_ones(self, found: _Compared) -> Mask:
         """Tell which entries of a group may be accused by what they share."""
         if not self._left_alone:  # nearer to the point than the first looks as well; once, for it takes a dozen
-            if found.shared.leaks(_PLAIN[-1] * self._step):
+            if found.shared.leak(_PLAIN[-1] * self._step):
                 raise _WrongStructureError
             self._left_alone = True
         return _plain(found, self._step)

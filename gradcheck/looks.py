@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.declared import Declared
 from gradcheck.evaluate import Evaluator, Vector
 from gradcheck.judge import Sight
 from gradcheck.layer import Layer
@@ -120,14 +121,14 @@ class Plan:
     ----------
     name : str
         The primal.
-    structure : Structure
+    structure : Structure or Declared
         Its groups.
     drawn : dict
         The state of the generator from which `Movable` draws the signs.
     """
 
     name: str
-    structure: Structure
+    structure: Structure | Declared
     drawn: Mapping[str, Any]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -33,6 +34,7 @@ class Options:
     method: Method = "central"
     time_limit: float | None = None
     workers: Any = field(default=None, compare=False)
+    pattern: Mapping[str, Any] | None = field(default=None, compare=False)
     started: float = field(default_factory=_now, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -53,6 +55,11 @@ class Options:
         if seconds is not None and not (real and 0 < seconds < math.inf):
             raise ArgumentError(f"time_limit was {seconds!r}; expected a number of seconds, more than 0")
         require_workers(self.workers)
+        if self.pattern is not None and not isinstance(self.pattern, Mapping):
+            raise ArgumentError(
+                f"pattern was {type(self.pattern).__name__}; expected a dict of matrices, by the names of what is"
+                " differentiated: {'x': matrix}"
+            )
 
     @property
     def deadline(self) -> float:
@@ -68,5 +75,6 @@ class Options:
             parts.append(f"rtol={self.rtol!r}")
         if self.method != "central":
             parts.append(f"method={self.method!r}")
+        parts += ["pattern=pattern"] if self.pattern else []
         parts += [f"{name}=False" for name in ("allow_kinks", "contract") if not getattr(self, name)]
         return ", ".join(parts)

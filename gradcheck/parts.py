@@ -81,6 +81,20 @@ def real_parts(named: Named, *, copy: bool = True) -> Named:
     return {name: parts(as_double(np.asarray(array), copy=copy)) for name, array in named.items()}
 
 
+def written(name: str, array: Array, index: tuple[int, ...]) -> str:
+    """Return an entry of an array's `parts` as one would write it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> written("W", np.zeros((4, 8)), (3, 7)), written("z", np.zeros(2, complex), (1, 1))
+    ('W[3, 7]', 'z[1].imag')
+    """
+    part = f".{PARTS[index[-1]]}" if array.dtype.kind == "c" else ""
+    where = ", ".join(map(str, index[: array.ndim]))
+    return f"{name}[{where}]{part}" if where else f"{name}{part}"
+
+
 def eps_of(dtype: npt.DTypeLike) -> float:
     """Return the machine epsilon of a floating-point dtype, real or complex."""
     return float(np.finfo(np.dtype(dtype)).eps)

@@ -13,6 +13,7 @@ from gradcheck.analytic import Analytic
 from gradcheck.blocks import largest
 from gradcheck.compare import compare
 from gradcheck.contract import examine, examine_multiple
+from gradcheck.declared import Declared, declare
 from gradcheck.errors import ArgumentError
 from gradcheck.evaluate import BudgetSpent, Evaluator
 from gradcheck.explain import explain_shapes
@@ -75,10 +76,12 @@ def _examine_and_compare(layer: Layer, options: Options, evaluator: Evaluator, i
     rng = np.random.default_rng(options.seed)
     cotangents: Named = {}
     tangents: Named = {}
+    declared: dict[str, Declared] = {}
 
     def vectors(outputs: Named) -> Named:
         evaluator.remember(outputs)
         _require_outputs(layer, evaluator, outputs)
+        declared.update(declare(options.pattern, layer, [outputs[name] for name in evaluator.names]))
         cotangents.update(_cotangents(layer, outputs, rng))
         if layer.mode == "vjp":
             return cotangents
@@ -116,7 +119,7 @@ def _examine_and_compare(layer: Layer, options: Options, evaluator: Evaluator, i
         return Report(layer.name, Verdict.CONTRACT, violations=violations, notes=notes, explanations=told)
     report = instead(evaluator, cotangents, found.result) if instead else None
     if report is None:
-        report = compare(own, found.result, options, rng)
+        report = compare(own, found.result, options, rng, declared)
     return replace(report, notes=tuple(dict.fromkeys((*found.notes, *report.notes))))
 
 

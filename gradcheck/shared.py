@@ -12,7 +12,8 @@ from gradcheck.difference import CONFIDENCE, Differences, Level
 from gradcheck.evaluate import Vector
 from gradcheck.layer import Array
 from gradcheck.point import Entry, Point
-from gradcheck.structure import CODED, NONE, Group, Share, code_words, elementwise, in_order
+from gradcheck.probe import signed
+from gradcheck.structure import CODED, NONE, Group, Indices, Share, code_words, elementwise, in_order
 from gradcheck.tolerance import default_rtol
 
 _REMEMBERED = 1 << 23  # numbers of past evaluations that are kept for the next entry of the group
@@ -45,6 +46,22 @@ class Look:
         """Return what it says of one entry."""
         step, central, jump, noise = (float(each[place]) for each in (self.step, self.central, self.jump, self.noise))
         return Level(step, central, central + 0.5 * jump, central - 0.5 * jump, noise)
+
+
+@dataclass(frozen=True)
+class Leak:
+    """An output that changes though no entry that should reach it is moved.
+
+    Attributes
+    ----------
+    output : int
+        Which, of all outputs as one vector.
+    entry : Entry or None
+        One that changes it by itself; None where none was found that does.
+    """
+
+    output: int
+    entry: Entry | None
 
 
 class Movable:
@@ -116,12 +133,19 @@ class SharedRay:
         The primal.
     group : Group
         Entries that reach no output in common.
+
+    Attributes
+    ----------
+    movable, group
+        As given.
+    name : str
+        The primal's.
     """
 
     def __init__(self, movable: Movable, group: Group) -> None:
         self.group = group
         self.name = movable.name
-        self._of = movable
+        self.movable = movable
         self._where = slice(None) if in_order(group.entries, movable.value.size) else group.entries
         self._value = np.array(movable.value[self._where])  # no view: the point moves
         self._unit = movable.unit[self._where]
@@ -136,13 +160,13 @@ class SharedRay:
 
     def moved(self, move: float | Array) -> tuple[Vector, Array]:
         """As `at`, but remember nothing; every entry may have a move of its own."""
-        flat, evaluator = self._of.flat, self._of.point.evaluator
+        flat, evaluator = self.movable.flat, self.movable.point.evaluator
         moved = self._value + (move * self._unit).astype(self._value.dtype)
         flat[self._where] = moved
         try:
             largest = float(np.max(np.abs(move)))
             outputs = evaluator.outputs(
-                f"some entries of {self._of.name} moved by up to {largest:.3g}", far=largest > _FAR
+                f"some entries of {self.movable.name} moved by up to {largest:.3g}", far=largest > _FAR
             )
         finally:
             flat[self._where] = self._value
@@ -156,44 +180,64 @@ class SharedRay:
 
     def glance(self, move: float) -> Look:
         """Take one quotient of every entry, to one side of the point: enough where f is affine."""
-        point, share = self._of.point, self.group.share
+        point, share = self.movable.point, self.group.share
         outputs, taken = self.at(move)
         with np.errstate(all="ignore"):
             slope = share.sums(point.cotangent, outputs - point.base) / taken
         step = np.abs(taken)
-        return Look(step, slope, np.zeros(step.shape), 2 * CONFIDENCE / step * self._of.deviation(share))
+        return Look(step, slope, np.zeros(step.shape), 2 * CONFIDENCE / step * self.movable.deviation(share))
 
     def look(self, move: float) -> Look:
         """Take one central difference of every entry, by so many of its units."""
-        point, share = self._of.point, self.group.share
+        point, share = self.movable.point, self.group.share
         (plus, up), (minus, down) = self.at(move), self.at(-move)
         with np.errstate(all="ignore"):
             central = share.sums(point.cotangent, plus - minus) / (up - down)
             bend = share.sums(point.cotangent, (plus - point.base) - (point.base - minus))
         step = 0.5 * np.abs(up - down)
-        return Look(step, central, bend / step, CONFIDENCE / step * self._of.deviation(share))
+        return Look(step, central, bend / step, CONFIDENCE / step * self.movable.deviation(share))
 
     def strays(self) -> bool:
         """Tell whether some evaluation changed an output that none of the entries should reach."""
         nobody = self.group.share.nobody
         return bool(nobody.size) and any(
-            np.any(outputs[nobody] != self._of.point.base[nobody]) for outputs, _ in self._seen.values()
+            np.any(outputs[nobody] != self.movable.point.base[nobody]) for outputs, _ in self._seen.values()
         )
 
-    def leaks(self, move: float) -> bool:
-        """Tell whether any entry that is moved changes the outputs of one that rests, by code words."""
-        point, owner = self._of.point, self.group.share.owner
-        words, _ = code_words(len(self.group.entries), point.rng)
-        for moves in words.T:
-            outputs, _ = self.moved(move * moves)
-            if np.any((outputs != point.base) & ((owner == NONE) | ~moves[owner])):
-                return True
-        return False
+    def leak(self, move: float) -> Leak | None:
+        """Move entries by code words; return an output that changes though none that should reach it is moved, if any.
+
+        Every move is of another size and sign: what equal ones do to an output might cancel.
+        """
+        point, owner, count = self.movable.point, self.group.share.owner, len(self.group.entries)
+        words, _ = code_words(count, point.rng)
+        for chosen in words.T:
+            moves = move * signed(point.rng, (count,)) * chosen
+            outputs, _ = self.moved(moves)
+            changed = (outputs != point.base) & ((owner == NONE) | ~chosen[owner])
+            if changed.any():
+                output = int(changed.argmax())
+                return Leak(output, self._by_whom(output, moves, np.flatnonzero(chosen)))
+        return None
+
+    def _by_whom(self, output: int, moves: Array, places: Indices) -> Entry | None:
+        """Return one of these entries that changes an output by itself; None if none does, or f leaves its domain."""
+
+        def change(some: Indices) -> bool:
+            few = np.zeros(moves.shape)
+            few[some] = moves[some]
+            outputs, _ = self.moved(few)
+            return bool(np.isfinite(outputs[output]) and outputs[output] != self.movable.point.base[output])
+
+        while len(places) > 1:
+            half = len(places) // 2
+            places = places[:half] if change(places[:half]) else places[half:]
+        return self.entry(int(places[0])) if change(places) else None
 
     def entry(self, place: int) -> Entry:
         """Return one of the entries by its place in the group."""
-        index = np.unravel_index(self.group.entries[place], self._of.shape)
-        return self._of.name, tuple(int(i) for i in index)
+        index = np.unravel_index(self.group.entries[place], self.movable.shape)
+        return self.movable.name, tuple(int(i) for i in index)
 
     def along(self, entry: Entry) -> Differences | None:
         """Return difference quotients along an entry, over the outputs it reaches; None for one of another group."""
@@ -205,8 +249,8 @@ class SharedRay:
         if entry not in self._own:
             return None
         place, own = self._own[entry]
-        point = self._of.point
-        scale = float(self._of.scale[entries[place]])
+        point = self.movable.point
+        scale = float(self.movable.scale[entries[place]])
         ray = _MemberRay(self, place, own, self._value[place], scale, float(self._unit[place]))
         return Differences(ray, point.base, point.cotangent, point.noise, own)
 

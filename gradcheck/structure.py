@@ -403,14 +403,19 @@ class _Look:
         return True
 
 
+def word_length(length: int) -> int:
+    """Return how many bits the code words of so many slices have."""
+    return next(bits for bits in itertools.count(1) if math.comb(bits, bits // 2) >= length)
+
+
 def code_words(length: int, rng: np.random.Generator) -> tuple[Mask, int]:
     """Return a word for each of so many slices, all of one weight, so that two together have a larger one.
 
     E. Sperner, Ein Satz über Untermengen einer endlichen Menge, Math. Z. 27 (1928), 544-548: no more subsets than
     those of half the size contain none of each other.
     """
-    bits = next(b for b in itertools.count(1) if math.comb(b, b // 2) >= length)
-    weight = bits // 2
+    bits = word_length(length)
+    weight = max(bits // 2, 1)
     words = np.zeros((length, bits), bool)
     rank = rng.permutation(math.comb(bits, weight))[:length]  # among all words, in the order of a dictionary
     left = np.full(length, weight)

@@ -69,6 +69,29 @@ def complex_dense_backward(g, X, W):
     return g @ W.conj().T, X.conj().T @ g
 
 
+_PICKED = np.random.default_rng(8).integers(0, 200, (200, 3))
+SCATTERED = np.zeros((200, 200), bool)
+"""Which outputs of `scattered` each of 200 entries reaches: no product of axes."""
+SCATTERED[np.arange(200)[:, None], _PICKED] = True
+
+
+def scattered(x):
+    return np.tanh(x[_PICKED].sum(axis=1))
+
+
+def scattered_backward(g, x):
+    y = scattered(x)
+    d = np.zeros(200)
+    np.add.at(d, _PICKED, (g * (1 - y * y))[:, None])
+    return d
+
+
+def scattered_backward_one_entry_wrong(g, x):
+    d = scattered_backward(g, x)
+    d[17] *= 1.01
+    return d
+
+
 def loss(x):
     return np.sum(np.tanh(x) ** 2)
 

@@ -29,6 +29,7 @@ ORDER = [
     "noise",
     "probe",
     "structure",
+    "declared",
     "choose",
     "difference",
     "kink",

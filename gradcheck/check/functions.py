@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +29,7 @@ def check_vjp(
     allow_kinks: bool = True,
     contract: bool = True,
     method: Method = "central",
+    pattern: Mapping[str, Any] | None = None,
     reset: Callable[..., Any] | None = None,
 ) -> Report:
     """Check a function's hand-written backward pass against central differences.
@@ -80,6 +81,11 @@ def check_vjp(
         is analytic and computes with complex numbers, so that an `rtol` down to 1e-13 can be asked for. It is taken
         where the central difference confirms it, never alone: where the imaginary part is lost on the way (``abs``,
         ``max``, a cast to real) the central difference decides, and a note says so. Projections do not use it.
+    pattern : dict of str to matrix, optional
+        Where an input's Jacobian can be other than zero: ``{"x": matrix}``, dense or of ``scipy.sparse``, a row for each
+        number that f returns (floating-point outputs, flattened) and a column for each entry of the input (flattened).
+        Columns with no row in common share evaluations. It is verified: where f does not keep to it, a note says which
+        entry reaches what, and the check is as without it (see Notes).
     reset : callable, optional
         ``reset()`` is called before each forward, to put back what f changes and gradcheck does not find itself: a
         counter, a generator made on the way. Generators that f holds, closes over or refers to by name need none (see
@@ -113,6 +119,11 @@ def check_vjp(
     under a fixed mask. The backward goes on from where the forward left off: a mask that it draws anew is another one,
     and a MISMATCH. A loss gradient that takes no cotangent starts where the loss does.
 
+    A `pattern` is used where every entry is probed, not for projections and complex steps. To see that no entry reaches
+    an output beyond it takes about ``log2(k) + 2`` evaluations for each group of k entries that share theirs; one that
+    declares too much is merely slower. Without one, which entries reach different outputs is found by probing: for less
+    where they do by rows, columns or windows, for an evaluation of each entry elsewhere.
+
     Workers are sent f and its inputs once, then which entries to move, and send back difference quotients. What agrees
     at its first look is settled by that; everything else is evaluated in the calling process, and so is what a worker
     loses. Of a number of workers, threads are taken where two of them evaluate f faster than one does (NumPy lets them,
@@ -138,7 +149,7 @@ def check_vjp(
     from gradcheck.adapters.randomness import Randomness  # as above
     from gradcheck.transposes import with_transposes  # as above
 
-    options = Options(mode, rtol, seed, budget, allow_kinks, contract, method, time_limit, workers)
+    options = Options(mode, rtol, seed, budget, allow_kinks, contract, method, time_limit, workers, pattern)
     randomness = Randomness(f, vjp, jvp, reset=reset)
 
     def work() -> Report:
@@ -168,6 +179,7 @@ def check_jvp(
     allow_kinks: bool = True,
     contract: bool = True,
     method: Method = "central",
+    pattern: Mapping[str, Any] | None = None,
     reset: Callable[..., Any] | None = None,
 ) -> Report:
     """Check a function's hand-written forward-mode derivative against central differences.
@@ -181,7 +193,7 @@ def check_jvp(
         `tangents` is a tuple with one array for each input (zeros for constants).
     vjp : callable, optional
         As in `check_vjp`. Then ``<J u, v> = <u, J^T v>`` is tested as well, as there, with the roles exchanged.
-    *inputs, mode, rtol, wrt, names, seed, budget, time_limit, workers, allow_kinks, contract, method, reset
+    *inputs, mode, rtol, wrt, names, seed, budget, time_limit, workers, allow_kinks, contract, method, pattern, reset
         As in `check_vjp`. Every entry costs one call of `jvp` as well.
 
     Returns
@@ -206,7 +218,7 @@ def check_jvp(
     from gradcheck.adapters.randomness import Randomness  # as above
     from gradcheck.transposes import with_transposes  # as above
 
-    options = Options(mode, rtol, seed, budget, allow_kinks, contract, method, time_limit, workers)
+    options = Options(mode, rtol, seed, budget, allow_kinks, contract, method, time_limit, workers, pattern)
     randomness = Randomness(f, jvp, vjp, reset=reset)
 
     def work() -> Report:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gradcheck.adapters.inputs import Wrt
@@ -28,6 +28,7 @@ def check_layer(
     allow_kinks: bool = True,
     contract: bool = True,
     method: Method = "central",
+    pattern: Mapping[str, Any] | None = None,
     reset: Callable[..., Any] | None = None,
 ) -> Report:
     """Check an object with ``forward`` and ``backward``: the gradients of its inputs and of its parameters.
@@ -47,8 +48,9 @@ def check_layer(
         For `loss` and ``backward``.
     accumulates : bool
         The layer adds to its gradients with every backward, by design.
-    mode, rtol, wrt, names, seed, budget, time_limit, workers, allow_kinks, contract, method, reset
+    mode, rtol, wrt, names, seed, budget, time_limit, workers, allow_kinks, contract, method, pattern, reset
         As in `check_vjp`; `wrt` takes the names of parameters too (``"layer1.W"``, or ``"layer1"`` for all of its).
+        So does `pattern` (``{"layer1.W": matrix}``), with which a model is not taken apart.
         ``reset(layer)``, whose parameter has no default, gets the copy that is checked; ``reset()`` and the layer's
         own methods will do too. Generators that the layer holds, and whole numbers in attributes called ``seed``, need
         none.
@@ -102,7 +104,7 @@ def check_layer(
     from gradcheck.composed import run_composed  # as above
     from gradcheck.stages import with_stages  # as above
 
-    options = Options(mode, rtol, seed, budget, allow_kinks, contract, method, time_limit, workers)
+    options = Options(mode, rtol, seed, budget, allow_kinks, contract, method, time_limit, workers, pattern)
     randomness = Randomness(layer, loss, reset=reset, layer=layer)
 
     def check_stage(stage: Any, given: Sequence[Any], left: int | None) -> Report:
