@@ -82,8 +82,8 @@ def check_vjp(
         where the central difference confirms it, never alone: where the imaginary part is lost on the way (``abs``,
         ``max``, a cast to real) the central difference decides, and a note says so. Projections do not use it.
     pattern : dict of str to matrix, optional
-        Where an input's Jacobian can be other than zero: ``{"x": matrix}``, dense or of ``scipy.sparse``, a row for each
-        number that f returns (floating-point outputs, flattened) and a column for each entry of the input (flattened).
+        Where the Jacobian of an input can be other than zero: ``{"x": matrix}``, dense or of ``scipy.sparse``, with a
+        row for each number that f returns (floating-point outputs, flattened) and a column for each entry of the input.
         Columns with no row in common share evaluations. It is verified: where f does not keep to it, a note says which
         entry reaches what, and the check is as without it (see Notes).
     reset : callable, optional
