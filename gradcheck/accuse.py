@@ -10,6 +10,7 @@ import numpy as np
 from gradcheck import kink
 from gradcheck.convex import bends_one_way
 from gradcheck.difference import Differences, Estimate, climb_down
+from gradcheck.evaluate import Vector
 from gradcheck.layer import Array, Named
 from gradcheck.nearby import Slopes, attained_nearby, slopes_nearby, steady_nearby
 from gradcheck.point import Entry, Point
@@ -32,7 +33,9 @@ _FINER = 2.0**-4
 _NEARLY_ALL = 0.05
 _UNDERFLOWS = 1e-200
 _SOME = 16.0  # last bits of the largest input or output
+_WIDTHS = 8.0  # of a step over which f stands still: so far its slope may belong to another point
 _FAR, _ODD = 2.0, 0.37  # times the scale of an entry; the second is no multiple of anything
+_FARTHEST = 64.0  # times the scale of an entry, on both sides
 _SUM_OF_SIDES = 1e-6
 _TOO_WIDE = "noise hides the difference over steps as small as the entry itself; longer ones see f from too far away"
 _HIDDEN = (
@@ -40,7 +43,12 @@ _HIDDEN = (
 )
 _TOO_SMALL = "so small that products of two such numbers underflow"
 _STILL = "f stands still here, and the change that the analytic value predicts is below what rounding inside f may hide"
+_PARTLY_STILL = "some outputs of f stand still here, and the error is below what rounding inside f may hide of them"
+_BENDS_ON_A_TREAD = "f stands still over steps so long that its slope changes as much: its inputs are rounded inside"
 _RESIDUE = "f stands still here, and what is claimed is another value at each point nearby: what rounding leaves of it"
+_COARSE = (
+    "the analytic value is a multiple of {0:.2g}, here and nearby: what a backward that subtracts large numbers leaves"
+)
 _CANCELS = "smaller than the last bit of the slopes farther away: a backward that subtracts such numbers loses it"
 _WAVE = "f may be a wave that goes up and down within the steps that noise allows, or noise"
 _WAVE_LENGTH = 0.1  # of the length of a wave: steps so short show its slope
@@ -104,15 +112,14 @@ class Accuser:
         natural = max(float(sizes[index]), float(np.quantile(sizes, 0.25)))
         if estimate.step > _BEYOND * natural and self._drowns(entry, result.error, _WITHIN * natural):
             return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_TOO_WIDE)
-        if result.error <= self._hidden(entry, estimate.step):
-            return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_HIDDEN)
         if max(abs(result.analytic), abs(result.numerical)) < _UNDERFLOWS:
             return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_TOO_SMALL)
-        if abs(result.numerical) <= estimate.error_bar:
-            if self._rounds_away(entry, result, estimate):
-                return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_STILL)
-            if self.point.is_residue(entry):
-                return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_RESIDUE)
+        if how := self._rounds_away(entry, result, estimate):
+            return replace(result, verdict=Verdict.INCONCLUSIVE, reason=how)
+        if abs(result.numerical) <= estimate.error_bar and self.point.is_residue(entry):
+            return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_RESIDUE)
+        if not estimate.kinked and (quantum := self.point.quantum(entry, result.error)):
+            return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_COARSE.format(quantum))
         if result.analytic == 0 and self._cancels(entry, abs(result.numerical) + estimate.error_bar):
             return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_CANCELS)
         if self._may_be_a_wave(entry, result, 0.0 if estimate.kinked else estimate.step):
@@ -199,32 +206,40 @@ class Accuser:
             self.on_kinks.add(entry)
         return _legal(legal, f"the sides of its outputs, each by itself, add up to {low:.6g} to {high:.6g}")
 
-    def _hidden(self, entry: Entry, step: float) -> float:
-        """Return what outputs that no step moves could hide: a last bit of 1e14 is worth more than most changes."""
-        differences = self.point.along_entry(entry)
-        differences.explore()
-        return differences.hidden_at(max(step, differences.ray.scale))
+    def _rounds_away(self, entry: Entry, result: Comparison, estimate: Estimate) -> str:
+        """Say how a change too small for rounding inside f could be lost where outputs stand still; else nothing.
 
-    def _rounds_away(self, entry: Entry, result: Comparison, estimate: Estimate) -> bool:
-        """Tell whether a change too small for rounding inside f could be lost where f stands still.
-
-        For the last bits of f's own inputs, or, over steps as long as f stands still, for the treads that its values
-        are seen to lie on.
+        Below their last bits (of 1e14 one is worth more than most changes), or on the treads that their values are seen
+        to lie on; where all of f is flat, below the last bits of its own inputs too.
         """
-        point = self.point
-        largest = max(float(np.max(np.abs(array), initial=0.0)) for array in (point.base, *self._inputs()))
-        longest = max(estimate.step, point.reach(entry))
-        if result.error * longest < _SOME * point.last_bit * largest:
-            return True
-        differences, step = point.along_entry(entry), estimate.step
-        still = differences.moves(step) == 0
-        if still.size and not still.any():  # there are none where f is known not to react
-            return False
-        while step < longest and not differences.moves(min(4 * step, longest))[still].any():
-            step = min(4 * step, longest)
+        point, step = self.point, estimate.step
+        is_flat = abs(result.numerical) <= estimate.error_bar
+        longest = max(step, point.reach(entry))
+        if is_flat:
+            largest = max(float(np.max(np.abs(array), initial=0.0)) for array in (point.base, *self._inputs()))
+            if result.error * longest < _SOME * point.last_bit * largest:
+                return _STILL
+        # what is known not to react may do so below its last bit, and count where that is worth much
+        differences = point.along_entry(entry, alone=is_flat or result.error * step <= point.unseen)
+        if not (is_flat or estimate.kinked) and _is_within_a_tread(differences, step, result.error):
+            return _BENDS_ON_A_TREAD
+        lengths = np.where(differences.moves(step) == 0, step, 0.0)
+        if result.error <= differences.lost(lengths):
+            _stretch(differences, lengths, longest)
+            if result.error <= differences.lost(lengths):
+                return _HIDDEN
+        if not is_flat:
+            differences.explore()
+            reacts = differences.reached | (differences.moves(_FARTHEST * differences.ray.scale) > 0)
+            lengths[~reacts] = 0.0  # what never reacts hides nothing beside what does
+        if not lengths.any():
+            return ""
+        _stretch(differences, lengths, longest)
         if self._grain is None:
             self._grain = Grain(point)
-        return self._grain.hides(result.error * step)
+        if not self._grain.hides(result.error, differences.everywhere(lengths)):
+            return ""
+        return _STILL if is_flat else _PARTLY_STILL
 
     def _cancels(self, entry: Entry, slope: float) -> bool:
         """Tell whether a slope may well be lost in a difference of slopes such as f has farther away."""
@@ -295,6 +310,26 @@ class Accuser:
         differences = self.point.along_entry(entry)
         differences.explore()
         return error <= differences.noise_at(step) + differences.hidden_at(step)
+
+
+def _stretch(differences: Differences, lengths: Vector, longest: float) -> None:
+    """Lengthen the steps over which outputs are seen to stand still, as far as they do; those of 0 stay so."""
+    step = float(lengths.max(initial=0.0))
+    still = (lengths == step) & (lengths > 0)
+    while step < longest and still.any():
+        step = min(4 * step, longest)
+        still &= differences.moves(step) == 0
+        lengths[still] = step
+
+
+def _is_within_a_tread(differences: Differences, step: float, error: float) -> bool:
+    """Tell whether f stands still over steps so long that its slope changes by an error: rounded inputs do that."""
+    level = differences.level(step)
+    while error <= _WIDTHS * abs(level.jump) / level.step * step:
+        if not differences.moves(step).any():
+            return True
+        step /= 2
+    return False
 
 
 def _piece(wrong: Comparison, estimate: Estimate) -> Comparison:

@@ -36,7 +36,6 @@ def bends_one_way(point: Point, entries: Collection[Entry], jump: float) -> bool
         How much slopes differ over the kink, for an entry moved by 1.
     """
     sizes = _sizes(point, entries)
-    reach = _REACH * max(float(np.max(size, initial=0.0)) for size in sizes.values())
     signs: list[int] = []
 
     with point.away() as at:
@@ -57,6 +56,7 @@ def bends_one_way(point: Point, entries: Collection[Entry], jump: float) -> bool
             noise = 10.0 * float(np.linalg.norm(point.cotangent * point.noise))
             if not np.isfinite(value):
                 return False
+            reach = max(float(np.max(np.abs(shift), initial=0.0)) for shift in half.values())  # large ones may stay
             signs.append(0 if abs(value) <= noise + _FLAT * jump * reach else (1 if value > 0 else -1))
             if len({sign for sign in signs if sign}) > 1:
                 return False

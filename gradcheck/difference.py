@@ -92,6 +92,7 @@ class Differences:
         self.ray = ray
         self._outputs = outputs
         self._base = base[outputs]
+        self._all = base.size
         self.cotangent = cotangent[outputs]
         self.take_noise(noise)
         self.reached = np.zeros(self._base.shape, bool)
@@ -134,6 +135,18 @@ class Differences:
     def hidden_at(self, step: float) -> float:
         """Bar on the derivative that the outputs which did not react so far could hide below their noise."""
         return CONFIDENCE / step * self._deviation(~self.reached)
+
+    def lost(self, lengths: Vector) -> float:
+        """Bar on the derivative that outputs could hide which stand still over steps of such lengths; 0 do not."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            slopes = np.where(lengths > 0, self.cotangent * self._noise / lengths, 0.0)
+        return CONFIDENCE * _length(slopes)
+
+    def everywhere(self, values: Vector) -> Vector:
+        """Return values of these outputs as values of all m, 0 of those known not to react."""
+        of_all = np.zeros(self._all)
+        of_all[self._outputs] = values
+        return of_all
 
     def _deviation(self, chosen: npt.NDArray[np.bool_]) -> float:
         """Return the standard deviation of the weighted sum of some outputs."""

@@ -268,7 +268,7 @@ def _grid(values: Any, least: Vector) -> Vector:
     found, width = np.zeros(least.size), np.full(least.size, np.inf)
     wide = np.arange(least.size)
     for each in values:  # one value that has bits to the last is enough: few elements remain after a few
-        width[wide] = np.fmin(width[wide], _lowest_bit(each[wide]))
+        width[wide] = np.fmin(width[wide], lowest_bit(each[wide]))
         wide = wide[width[wide] > least[wide]]
         if not wide.size:
             return found
@@ -280,7 +280,7 @@ def _grid(values: Any, least: Vector) -> Vector:
     return found
 
 
-def _lowest_bit(values: Any) -> Any:
+def lowest_bit(values: Any) -> Any:
     """Return the worth of the lowest bit that is set in each value; inf for zero, and for what is not finite."""
     mantissa, exponent = np.frexp(np.where(np.isfinite(values), values, 0.0))
     whole = (mantissa * 2.0**53).astype(np.int64)

@@ -23,7 +23,10 @@ _INSENSITIVE = 1e-9  # a bar below this part of f's own size bounds a zero gradi
 _UNLIKE = 4.0  # two measurements of the same noise do not differ by more
 _FLAT = 1e-6  # a bar below this part of the slopes farther away does so too
 _REPEATS = 4
-_NEARBY = 2.0**-20  # as a part of the entries
+_SUBTRACTED = 2.0**12  # times the largest number seen: what a backward may subtract
+_QUANTA = 4.0  # that its rounding may be off by
+_BITS_BY_CHANCE = 2.0**-4  # low bits of one value may be empty by accident
+_NEARBY = (2.0**-20, 2.0**-8)  # as a part of the entries: a float32 inside takes what is less for the same
 _FARTHER = 2.0**20  # over the finest spacing: a millionth of its size, which resolves a small entry among larger ones
 _INSIDE = 16.0  # last bits of a difference inside f
 _CANCELLED = 64.0  # last bits of f's own size that terms which cancel may leave of a gradient
@@ -56,6 +59,8 @@ class Point:
     ----------
     noise : ndarray, shape (m,)
         Standard deviation of each output; half a last bit until `measure` was called.
+    close_noise : ndarray, shape (m,)
+        The same without what only longer spacings show.
     last_bit : float
         The coarsest machine epsilon among the outputs.
     scale : dict of str to float
@@ -78,7 +83,7 @@ class Point:
         self.gradient = gradient
         self.again = again
         self.rng = rng
-        self.noise = noise.floor(base, eps)
+        self.noise = self.close_noise = noise.floor(base, eps)
         self.last_bit = float(eps.max(initial=0.0))
         self._home = base
         self.scale = {name: _scale(array) for name, array in gradient.items()}
@@ -102,8 +107,12 @@ class Point:
     @property
     def hidden(self) -> float:
         """What noise can hide of a first difference, by all outputs."""
-        step = default_step(self.last_bit, 1.0)
-        return CONFIDENCE / step * math.sqrt(sum(each @ each for each in products(self.cotangent, self.noise)))
+        return self.unseen / default_step(self.last_bit, 1.0)
+
+    @property
+    def unseen(self) -> float:
+        """What noise can hide of a change of f, by all outputs."""
+        return CONFIDENCE * math.sqrt(sum(each @ each for each in products(self.cotangent, self.noise)))
 
     def directional(self, direction: Named) -> float:
         """Return the analytic derivative along a direction."""
@@ -219,7 +228,7 @@ class Point:
         eps = max(float(np.finfo(point[name].dtype).eps) for name in self.gradient)
         double = float(np.finfo(np.float64).eps)
         spacings = noise.SPACINGS if eps <= double else tuple(s for s in noise.SPACINGS if s > 4 * eps)
-        self.noise = noise.measure(
+        self.noise = self.close_noise = noise.measure(
             lambda t: (fine if t < finest else ray).at(t)[0], self.base, self._eps, spacings=spacings
         )
 
@@ -276,19 +285,42 @@ class Point:
         Last bits of the inputs may be lost in larger numbers, and rounding go the same way each time; so the point is
         moved farther than that.
         """
-        name, index = entry
-        analytic = self.analytic(entry)
-        if abs(analytic) > math.sqrt(float(np.finfo(self.gradient[name].dtype).eps)) * max(self.scale.values()):
+        analytic = abs(self.analytic(entry))
+        largest = max(*self.scale.values(), self.size / self.reach(entry))
+        if analytic > math.sqrt(float(np.finfo(self.gradient[entry[0]].dtype).eps)) * largest:
             return False
+        return any(
+            abs(moved - self.analytic(entry)) > 0.5 * analytic for part in _NEARBY for moved in self._moved(entry, part)
+        )
+
+    def quantum(self, entry: Entry, error: float) -> float:
+        """Return what an analytic entry is a whole multiple of, at points nearby as well; 0 if an error is larger.
+
+        Where a backward subtracts numbers that are so much larger than what remains, that is a multiple of their last
+        bits, and off by as much as these are worth. What is rounded to few digits is a multiple too, but of what would
+        be the last bit of numbers that are larger than any.
+        """
+        quantum = float(noise.lowest_bit(self.analytic(entry)))
+        if error > _QUANTA * quantum:
+            return 0.0
+        seen = (*self.gradient.values(), self.cotangent, *(self.evaluator.point[name] for name in self.gradient))
+        largest = _SUBTRACTED * max(self.size, *(_scale(array) for array in seen))
+        if quantum > largest * float(np.finfo(self.gradient[entry[0]].dtype).eps):
+            return 0.0
+        moved = list(self._moved(entry, _NEARBY[-1]))
+        coarse = bool(np.all(noise.lowest_bit(np.array(moved)) >= _BITS_BY_CHANCE * quantum))
+        return quantum if coarse and len(set(moved)) > 1 else 0.0
+
+    def _moved(self, entry: Entry, part: float) -> Iterator[float]:
+        """Yield an analytic entry at some points at which all others have moved by a part of themselves."""
+        name, index = entry
         with self.away() as at:
             for _ in range(_REPEATS):
                 for key in self.gradient:  # constants stay
-                    self.evaluator.point[key][...] = at[key] * (1 + _NEARBY * signed(self.rng, at[key].shape))
+                    shift = part * at[key] * signed(self.rng, at[key].shape)
+                    self.evaluator.point[key][...] = at[key] + shift.astype(at[key].dtype)
                 with np.errstate(all="ignore"):
-                    moved = float(self.again()[name][index])
-                if abs(moved - analytic) > 0.5 * abs(analytic):
-                    return True
-        return False
+                    yield float(self.again()[name][index])
 
     def _is_rounding(self, entry: Entry) -> bool:
         """Tell whether an analytic entry is no larger than what rounding does to its array."""

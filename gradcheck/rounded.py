@@ -114,15 +114,22 @@ class Grain:
         own = {name: point.evaluator.point[name].astype(np.float64) for name in point.gradient}
         alone = [point.everywhere([name]) for name in own] if len(own) > 1 else []
         self._ways = [_Way(point, along) for along in (point.everywhere(), point.along(own)[0], *alone)]
-        self._height: float | None = None
+        self._weights = np.abs(point.cotangent)
+        self._heights: list[Vector] | None = None
 
-    def hides(self, change: float) -> bool:
-        """Tell whether a change of f may be lost on its treads."""
-        if change > TREADS * max(way.most for way in self._ways):
+    def hides(self, slope: float, lengths: Vector) -> bool:
+        """Tell whether a slope may be lost on the treads of outputs that stand still over such lengths (0 do not)."""
+        with np.errstate(divide="ignore"):
+            weights = np.where(lengths > 0, self._weights / lengths, 0.0)
+
+        def most(heights: list[Vector]) -> float:
+            return float(max(weights @ each for each in heights))
+
+        if slope > TREADS * most([way.most for way in self._ways]):
             return False
-        if self._height is None:
-            self._height = max(way.height() for way in self._ways)
-        return change <= TREADS * self._height
+        if self._heights is None:
+            self._heights = [way.heights() for way in self._ways]
+        return slope <= TREADS * most(self._heights)
 
 
 class _Way:
@@ -130,27 +137,26 @@ class _Way:
 
     def __init__(self, point: Point, along: Differences) -> None:
         self._along = along
-        self._weights = np.abs(point.cotangent)
         looks = np.stack([[along.ray.at(side * step)[0] for side in (1.0, -1.0)] for step in _LOOKS])
         seen = np.where(np.isfinite(looks), looks, point.base)
-        self._single = float(self._weights @ noise.single(seen.reshape(-1, point.base.size)))
+        self._single = noise.single(seen.reshape(-1, point.base.size))
         self._moved = np.any(seen != point.base, axis=1)
         self._highest = INSIDE * noise.SINGLE * float(np.abs(seen).max(initial=0.0))
-        self.most = max(self._single, self._highest * float(self._weights.sum()))
+        self.most = np.maximum(self._single, self._highest)
 
-    def height(self) -> float:
-        """Measure it: outputs that move at once are on no tread."""
-        if self._single:
+    def heights(self) -> Vector:
+        """Measure that of each output: those that move at once are on no tread."""
+        if self._single.any():
             return self._single
-        before, height = self._moved[0], 0.0
+        before, heights = self._moved[0], np.zeros(self._single.shape)
         for least, most, moved in zip(_LOOKS, _LOOKS[1:], self._moved[1:], strict=False):
             first = moved & ~before
             if first.any() and (found := _tread(self._along, least, most, first)):
                 highest = float(found[1].max())  # those that move a little farther on move as far
-                heights = np.where(found[1] > 0, found[1], highest)
-                height += float(self._weights[first] @ np.where(heights <= self._highest, heights, 0.0))
+                own = np.where(found[1] > 0, found[1], highest)
+                heights[first] = np.where(own <= self._highest, own, 0.0)
             before |= moved
-        return height
+        return heights
 
 
 def _tread(differences: Differences, least: float, most: float, of: Any = slice(None)) -> tuple[float, Vector] | None:

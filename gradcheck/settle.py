@@ -62,6 +62,8 @@ def settle(point: Point, entry: Entry, differences: Differences, level: Level, r
     plain = _confirm(analytic, differences, level, point.last_bit, rtol)
     if plain is not None:
         return Settled(plain, differences.steepest)
+    # a short wave looks like treads: what agrees without them is no accident, whatever another entry asked for
+    differences.take_noise(point.close_noise)
     levels = climb_down(differences, hopeless=abs(analytic) if math.isfinite(analytic) else 0.0)
     estimate = _still(differences, levels) if differences.unmoved else kink.judge(levels)
     steepest = _steepest(differences, levels)
@@ -69,9 +71,8 @@ def settle(point: Point, entry: Entry, differences: Differences, level: Level, r
         agree(analytic, estimate.value, estimate.error_bar, rtol)
         and tells(point, entry, Settled(estimate, steepest), rtol)
     ):
-        before = point.noise
         point.measure_treads()
-        if point.noise is not before and not differences.unmoved:
+        if point.noise is not point.close_noise and not differences.unmoved:
             differences.take_noise(point.noise)
             levels = [replace(each, noise=differences.noise_at(each.step)) for each in levels]
             estimate = kink.judge(levels)

@@ -317,6 +317,43 @@ def soft_cross_entropy_vjp(g, x, logits):
     return g * (softmax(x) - q), -g * q * (logs - np.sum(q * logs))
 
 
+def large_beside_small(x):
+    first, second = log_softmax(x)
+    return 932.25 * first + 4.7e-11 * np.sin(second)
+
+
+def large_beside_small_vjp(g, x):
+    g = g * np.array([932.25, 4.7e-11 * np.cos(log_softmax(x)[1])])
+    return g - softmax(x) * g.sum()
+
+
+def sorted_probabilities(x):
+    return 1 / (1 + np.exp(-log_softmax(np.sort(x))))
+
+
+def sorted_probabilities_vjp(g, x):
+    order, s = np.argsort(x), sorted_probabilities(x)
+    g, dx = g * s * (1 - s), np.empty(x.shape)
+    dx[order] = g - softmax(x[order]) * g.sum()
+    return dx
+
+
+def softmax32(x):
+    return softmax(x).astype(np.float32).astype(np.float64)
+
+
+def softmax32_vjp(g, x):
+    return softmax(x) * (g - np.sum(g * softmax(x)))
+
+
+def square_of_rounded(x):
+    return (tanh32(x) - float(np.tanh(np.float32(-1)))) ** 2
+
+
+def square_of_rounded_vjp(g, x):
+    return 2 * g * (tanh32(x) - float(np.tanh(np.float32(-1)))) * tanh_slope(x)
+
+
 LOST = [
     Case(
         "bias-before-a-norm",
@@ -339,6 +376,42 @@ LOST = [
             np.array([-1.5685150629158624e-05, -59.21105643194756]),
         ),
         "1 - (1 - 2e-26) is 0: beside the slopes that f has elsewhere 2e-26 is below the last bit",
+        {UNDECIDED, MATCH},
+        {lambda g: g + 1e-3: {MISMATCH}},
+    ),
+    Case(
+        "less-than-its-last-bits",
+        large_beside_small,
+        large_beside_small_vjp,
+        (np.array([60.0, 0.3]),),
+        "932 - (932 + 5e-11): what remains is a multiple of the last bit of 932",
+        {UNDECIDED, MATCH},
+        {lambda g: 1.5 * g: {MISMATCH}, lambda g: g + 1e-3: {MISMATCH}},
+    ),
+    Case(
+        "one-of-three-stands-still",
+        sorted_probabilities,
+        sorted_probabilities_vjp,
+        (np.array([-1.5, 37.0, 73.0]),),
+        "the largest has half of the slope, and moves by less than the last bit of 0.5, but at no step tried to see it",
+        {UNDECIDED, MATCH},
+        {lambda g: g + 1e-3: {MISMATCH}},
+    ),
+    Case(
+        "one-of-three-stands-still-in-float32",
+        softmax32,
+        softmax32_vjp,
+        (np.array([0.4, -25.0, -26.5]),),
+        "the largest has half of the slope, and moves by less than float32's last bit of 1",
+        {UNDECIDED, MATCH},
+        {lambda g: g + 1e-3: {MISMATCH}},
+    ),
+    Case(
+        "least-square-of-what-is-rounded",
+        square_of_rounded,
+        square_of_rounded_vjp,
+        (np.array(-0.999999999972672),),
+        "its input is rounded, and so is where the square is least: by as much as all slopes nearby are off",
         {UNDECIDED, MATCH},
         {lambda g: g + 1e-3: {MISMATCH}},
     ),
@@ -417,6 +490,14 @@ def three_maxima_vjp(g, x):
     return out
 
 
+def minima_less_one(x, y):
+    return np.minimum(x, y) @ np.array([0.744, -0.573])
+
+
+def minima_less_one_vjp(g, x, y):
+    return g * np.array([0.744, -0.573]) * (x <= y), 0 * y
+
+
 KINKS = [
     Case(
         "maxima-of-both-senses",
@@ -426,7 +507,16 @@ KINKS = [
         "f is convex along two of the tied entries, and not where the third moves as well, which decides who gets what",
         {KINK},
         {lambda g: 0 * g: {MISMATCH}, lambda g: 2 * g: {MISMATCH}, lambda g: -g: {MISMATCH}},
-    )
+    ),
+    Case(
+        "minima-of-two-sizes",
+        minima_less_one,
+        minima_less_one_vjp,
+        (np.array([-3.7, 0.0014]), np.array([-3.7, 0.0014])),
+        "one kink bends up and the other down, where entries move 2,000 times less far",
+        {KINK},
+        {lambda g: 2 * g: {MISMATCH}, lambda g: -g: {MISMATCH}},
+    ),
 ]
 
 CASES = [*WAVES, *TREADS, *LOST, *KINKS]
