@@ -126,10 +126,12 @@ def declare(pattern: Mapping[str, Any] | None, layer: Layer, outputs: list[Array
     ArgumentError
         If a name is unknown, or a matrix has another shape than the Jacobian.
     """
+    if not pattern:  # a million outputs need not be gone through
+        return {}
     widths = np.concatenate([_widths(array) for array in outputs])
     listing = " + ".join(f"{array.size:,}" for array in outputs)
     found = {}
-    for name, matrix in (pattern or {}).items():
+    for name, matrix in pattern.items():
         if name not in layer.wrt:
             known = ", ".join(map(repr, layer.wrt))
             raise ArgumentError(f"pattern names {name!r}, which is none of what is differentiated; there are {known}")
