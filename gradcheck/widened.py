@@ -42,6 +42,7 @@ class Widened:
         cotangents = {name: as_double(array) for name, array in own.cotangents.items()}
         try:
             wide = Analytic(layer, double, double.run().outputs, cotangents)
+            double.remember(wide.outputs)
             gradient = wide.gradient()
         except Exception:  # whatever it raises on float64, the user did not ask it for float64
             return None
@@ -49,7 +50,6 @@ class Widened:
             evaluator.take_calls(double)
         outputs = [wide.outputs[name] for name in evaluator.names]
         if all(is_double(a) and np.isfinite(a).all() for a in outputs) and all(map(is_double, gradient.values())):
-            double.remember(wide.outputs)
             return cls(own, wide, gradient)
         return None
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gradcheck import Verdict, check_vjp
+from gradcheck import Verdict, check_jvp, check_vjp
 from tests.numerics.table import ROWS
 from tests.numerics.table.row import gradients
 
@@ -147,3 +147,18 @@ def test_what_rounding_leaves_of_nothing_is_not_compared(dtype):
     # f is nothing but rounding, which a few times looks like a wave
     assert not any(report.ok for report in wrong)
     assert sum(report.verdict is Verdict.MISMATCH for report in wrong) >= 15
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_pushforward_is_judged_in_float64_too(dtype):
+    x = np.linspace(0.1, 1.0, 6).astype(dtype)
+
+    def pushforward(t, x):
+        return (1 - np.tanh(x) ** 2) * t[0]
+
+    right = check_jvp(np.tanh, pushforward, x)
+    assert right.ok, str(right)
+    assert any("float64" in note for note in right.notes), str(right)
+    wrong = check_jvp(np.tanh, lambda t, x: x.dtype.type(1.002) * pushforward(t, x), x)
+    assert wrong.verdict is Verdict.MISMATCH, str(wrong)
+    assert "cast" not in str(wrong), str(wrong)
