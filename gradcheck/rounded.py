@@ -19,6 +19,7 @@ TREADS = 2.0
 _LOOKS = (2.0**-40, 2.0**-9, 0.3, 1.3, 5.1, 70.0)  # in units of the inputs: where f's values are looked at
 _NEAR, _NEARER = 0.05, 0.5  # of a gap: so near a claim is what coarse levels settle on, or at least nearer
 _TREAD = 0.1  # a jump of rounding inside f that moves the quotient by this part of an error may hide the rest of it
+_EDGES = (1.0, 2.0, 4.0)  # times the distance of the first edge, at which a rise and a fall may coincide
 _NEAR_EDGE = 30.0  # times the distance of an edge: slopes over such steps tell which way the treads lead
 _FAR_AWAY = 64.0  # a step, in units of the ray, over which f is asked whether it moves at all
 _BISECTIONS = 24  # that narrow an edge down to far less than the next tread is wide
@@ -193,11 +194,11 @@ def _between_treads(analytic: float, differences: Differences, levels: list[Leve
     if found is None:
         return False
     step, heights = found
-    beyond = differences.level(step)
-    height = max(abs(beyond.forward), abs(beyond.backward)) * beyond.step
+    beyond = [differences.level(times * step) for times in _EDGES]
     near = [level for level in levels if step <= level.step <= _NEAR_EDGE * step]
-    sides = [side for level in (*near, beyond) for side in (level.forward, level.backward)]
-    if abs(analytic) * step <= TREADS * height and (min(sides) < 0 if analytic < 0 else max(sides) > 0):
+    sides = [side for level in (*near, beyond[0]) for side in (level.forward, level.backward)]
+    highest = max(max(abs(level.forward), abs(level.backward)) for level in beyond)
+    if abs(analytic) <= TREADS * highest and (min(sides) < 0 if analytic < 0 else max(sides) > 0):
         return True
     others = np.abs(differences.cotangent[differences.reached & (heights == 0)])
     return abs(analytic) * step <= TREADS * float(heights.max() * others.sum())
