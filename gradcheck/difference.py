@@ -150,11 +150,12 @@ class Differences:
 
     def _deviation(self, chosen: npt.NDArray[np.bool_]) -> float:
         """Return the standard deviation of the weighted sum of some outputs."""
-        deviations = []
-        for block in blocks(chosen.size):
-            each, here = self.cotangent[block] * self._noise[block], chosen[block]
-            deviations.append(_length(each if here.all() else each[here]))
-        return math.hypot(*deviations)
+        return math.hypot(*(self._deviation_of(block, chosen[block]) for block in blocks(chosen.size)))
+
+    def _deviation_of(self, block: slice, chosen: npt.NDArray[np.bool_]) -> float:
+        """Return the same of some outputs of a block."""
+        each = self.cotangent[block] * self._noise[block]
+        return _length(each if chosen.all() else each[chosen])
 
     def changes(self, step: float, other: float) -> bool:
         """Tell whether f differs at all between two steps, on either side."""
@@ -177,49 +178,55 @@ class Differences:
         step : float
             Intended step; the one really taken is used.
         """
+        return self._level(step, None)
+
+    def bent_level(self, step: float) -> tuple[Level, float, float]:
+        """Evaluate both sides; return as well how far the one-sided slopes of the outputs, weighted, are apart.
+
+        Of a single output, at most; and of all, a root of the sum of squares, as the bar on a central quotient that it
+        is if f is straight and they are apart by nothing but noise.
+        """
+        apart: list[tuple[float, float]] = []
+        level = self._level(step, apart)
+        most, squares = max((most for most, _ in apart), default=0.0), sum(squares for _, squares in apart)
+        return level, most / level.step, CONFIDENCE / level.step * math.sqrt(squares / _SECOND)
+
+    def _level(self, step: float, apart: list[tuple[float, float]] | None) -> Level:
+        """Evaluate both sides; add to `apart`, block by block, the largest bend of an output and the sum of squares."""
         plus, up = self.ray.at(step)
         minus, down = self.ray.at(-step)
         down = -down
         if up <= 0 or down <= 0:
             return Level(step, math.nan, math.nan, math.nan, math.inf)
         forward = backward = central = 0.0
+        deviations = []
         # Differences are taken per output before they are weighted: they cancel exactly where nothing changed.
         with np.errstate(invalid="ignore", over="ignore"):
             for block in blocks(plus.size):
-                weights, base, reached = self.cotangent[block], self._base[block], self.reached[block]
-                change = plus[block] - base
-                forward += self._weighted(change, weights, reached)
-                backward += self._weighted(np.subtract(base, minus[block], out=change), weights, reached)
-                central += float(weights @ np.subtract(plus[block], minus[block], out=change))
+                there, base, back = plus[block], self._base[block], minus[block]
+                weights, reached = self.cotangent[block], self.reached[block]
+                rise, fall = there - base, base - back
+                forward += self._weighted(rise, weights, reached)
+                backward += self._weighted(fall, weights, reached)
+                if apart is not None:
+                    rise -= fall
+                    rise *= weights
+                    apart.append((largest(rise), float(rise @ rise)))
+                central += float(weights @ np.subtract(there, back, out=fall))
+                deviations.append(self._deviation_of(block, reached))
         # Random signs of the cotangent make the noise of the outputs add like independent noise does.
-        noise = self.noise_at(min(up, down))
+        noise = CONFIDENCE / min(up, down) * math.hypot(*deviations)
         return Level(0.5 * (up + down), central / (up + down), forward / up, backward / down, noise)
 
     def _weighted(self, change: Vector, weights: Vector, reached: npt.NDArray[np.bool_]) -> float:
         """Return the weighted sum of some outputs' changes; remember which of them did change."""
         total = float(weights @ change)
-        moved = change != 0
-        if not math.isfinite(total):
-            moved &= ~np.isnan(change)
-        reached |= moved
+        if not reached.all():
+            moved = change != 0
+            if not math.isfinite(total):
+                moved &= ~np.isnan(change)
+            reached |= moved
         return total
-
-    def bends(self, step: float) -> tuple[float, float]:
-        """Return how far the one-sided slopes of a single output, weighted, are apart at most, and that of all.
-
-        The latter, a root of the sum of squares, as the bar on a central quotient that it is if f is straight and they
-        are apart by nothing but noise.
-        """
-        (plus, up), (minus, down) = self.ray.at(step), self.ray.at(-step)
-        most = squares = 0.0
-        with np.errstate(invalid="ignore", over="ignore"):
-            for block in blocks(plus.size):
-                base = self._base[block]
-                change = (plus[block] - base) - (base - minus[block])
-                change *= self.cotangent[block]
-                most, squares = max(most, largest(change)), squares + float(change @ change)
-        taken = 0.5 * (up - down)
-        return most / taken, CONFIDENCE / taken * math.sqrt(squares / _SECOND)
 
     def sides(self, step: float) -> tuple[float, float]:
         """Return the least and the largest sum of slopes that takes either side of each output, each for itself.

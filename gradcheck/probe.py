@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +15,7 @@ from gradcheck.layer import Array, Named
 _REMEMBERED = 1 << 22  # numbers
 _FAR = 1e-3  # steps beyond this part of a ray's scale are our own idea: the user's code need not be made for them
 _SIGN, _EXPONENT, _FRACTION = np.uint64(1 << 63), np.uint64(0x7FF << 52), np.uint64((1 << 52) - 1)  # of a float64
-_ONE = np.uint64(0x3FF << 52)  # as a float64
+_ONE, _HALF = np.uint64(0x3FF << 52), np.uint64(0x3FE << 52)  # as a float64
 _SMALLEST, _LARGEST = 2.0**-1022, 2.0**1000  # beyond these, steps lose their bits or overflow
 
 
@@ -25,8 +26,11 @@ class Ray(Protocol):
     """The natural length of a step: 1, or the size of what is moved where that is larger."""
     magnitude: float
     """The size of what is moved; 0 where it is zero."""
-    spacing: float
-    """The smallest step that is not lost in rounding."""
+
+    @property
+    def spacing(self) -> float:
+        """The smallest step that is not lost in rounding."""
+        ...
 
     def at(self, step: float) -> tuple[Vector, float]:
         """Evaluate f there; return its outputs and the step really taken after rounding."""
@@ -95,7 +99,11 @@ class ProjectionRay:
         self._seen: dict[float, Vector] = {}
         self.magnitude = 0.0
         self.scale = 1.0
-        self.spacing = max((_spacing(array) for array in self._base.values()), default=0.0)
+
+    @cached_property
+    def spacing(self) -> float:
+        """See `Ray.spacing`; a first look needs none."""
+        return max((_spacing(array) for array in self._base.values()), default=0.0)
 
     def at(self, step: float) -> tuple[Vector, float]:
         """See `Ray.at`; what rounding does to the single entries is told by `slip`.
@@ -158,10 +166,11 @@ def signed(rng: np.random.Generator, shape: tuple[int, ...]) -> Vector:
         drawn: Vector = np.empty(size)
         for part in in_blocks(drawn):
             bits = rng.bit_generator.random_raw(part.size)
+            half = bits & _SIGN
+            half |= _HALF
             bits &= _SIGN | _FRACTION
             bits |= _ONE
-            twice = bits.view(np.float64)
-            np.subtract(twice, np.copysign(0.5, twice), out=part)
+            np.subtract(bits.view(np.float64), half.view(np.float64), out=part)
         return np.asarray(drawn.reshape(shape))
     magnitude, sign = np.asarray(rng.random(shape)), np.asarray(rng.random(shape))
     magnitude += 0.5

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import cached_property
 from itertools import chain
 
 import numpy as np
@@ -61,8 +60,7 @@ def at_once(judge: Judge, names: Iterable[str]) -> dict[str, Tally]:
         group = next(room, None)
         groups.append([name]) if group is None else group.append(name)
     for group in groups:
-        sees = all(largest(point.gradient[name]) > point.hidden / judge.rtol for name in group)
-        if len(group) == 1 or not sees:
+        if len(group) == 1 or not all(largest(point.gradient[name]) > point.hidden / judge.rtol for name in group):
             continue
         before = point.evaluator.forward_calls
         try:
@@ -170,7 +168,7 @@ class Look:
         self.direction = direction
         self.differences, self.ray = point.along(direction)
         self.step = default_step(max(map(point.eps, direction)), 1.0)
-        self.level = self.differences.level(self.step)
+        self.level, self._bent, self._shown = self.differences.bent_level(self.step)
         self.expected, self._largest = 0.0, dict.fromkeys(direction, 0.0)
         for name, moves in direction.items():
             for shares in products(moves, point.gradient[name]):
@@ -181,9 +179,8 @@ class Look:
 
     def show_noise(self) -> None:
         """Reckon with the noise that the second differences show, where that is no more than rounding inside f."""
-        shown = self._bends[1]
-        if self.level.noise < shown <= _INSIDE * self.level.noise:
-            self.level = replace(self.level, noise=shown)
+        if self.level.noise < self._shown <= _INSIDE * self.level.noise:
+            self.level = replace(self.level, noise=self._shown)
 
     def measure_noise(self) -> None:
         """Reckon with the noise that f is seen to have."""
@@ -199,10 +196,6 @@ class Look:
         if self._finer is None:
             self._finer = self.differences.level(self.step / 4)
         return self._finer
-
-    @cached_property
-    def _bends(self) -> tuple[float, float]:
-        return self.differences.bends(self.step)
 
     @property
     def _is_bent(self) -> bool:
@@ -227,7 +220,7 @@ class Look:
         limit = _TIGHT * rtol * self.largest + self.level.noise
         if not abs(self.error) <= limit <= rtol * self.largest:
             return False
-        return self._bends[0] <= _STRAIGHT * self.largest or not self.kinked
+        return self._bent <= _STRAIGHT * self.largest or not self.kinked
 
     def is_plain(self, rtol: float) -> bool:
         """Tell whether they disagree, and by the same at a finer step: a kink crossing would make that another."""
