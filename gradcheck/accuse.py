@@ -33,6 +33,7 @@ _FINER = 2.0**-4
 _NEARLY_ALL = 0.05
 _UNDERFLOWS = 1e-200
 _SOME = 16.0  # last bits of the largest input or output
+_WAVES = 2.0**20  # that a claim may go through along an entry: what it adds up to is that of one
 _WIDTHS = 8.0  # of a step over which f stands still: so far its slope may belong to another point
 _FAR, _ODD = 2.0, 0.37  # times the scale of an entry; the second is no multiple of anything
 _FARTHEST = 64.0  # times the scale of an entry, on both sides
@@ -217,7 +218,8 @@ class Accuser:
         longest = max(step, point.reach(entry))
         if is_flat:
             largest = max(float(np.max(np.abs(array), initial=0.0)) for array in (point.base, *self._inputs()))
-            if result.error * longest < _SOME * point.last_bit * largest:
+            lost = _SOME * point.last_bit * largest / result.error
+            if longest < lost or (longest < _WAVES * lost and point.holds_over(entry, longest) < lost):
                 return _STILL
         # what is known not to react may do so below its last bit, and count where that is worth much
         differences = point.along_entry(entry, alone=is_flat or result.error * step <= point.unseen)

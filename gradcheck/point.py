@@ -293,6 +293,23 @@ class Point:
             abs(moved - self.analytic(entry)) > 0.5 * analytic for part in _NEARBY for moved in self._moved(entry, part)
         )
 
+    def holds_over(self, entry: Entry, longest: float) -> float:
+        """Return over how long a step of the entry its analytic value stays about the same.
+
+        From there on it predicts other changes of f, which may cancel these: a wave's do.
+        """
+        name, index = entry
+        step = longest
+        with self.away() as at:
+            while step > float(np.spacing(np.abs(at[name][index]))):
+                self.evaluator.point[name][index] = at[name][index] + at[name].dtype.type(step)
+                with np.errstate(all="ignore"):
+                    moved = float(self.again()[name][index])
+                if abs(moved - self.analytic(entry)) <= 0.5 * abs(self.analytic(entry)):
+                    break
+                step /= 16
+        return step
+
     def quantum(self, entry: Entry, error: float) -> float:
         """Return what an analytic entry is a whole multiple of, at points nearby as well; 0 if an error is larger.
 

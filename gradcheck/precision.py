@@ -67,7 +67,9 @@ def compare_low(
     largest, share = _largest(high), _largest_share(widened.own)
     for name, tally in tallies.items():
         coarse, fine = parts(low[name]).astype(np.float64), high[name]
-        relative = rtol or default_rtol([low[name].dtype, widened.own.layer.primals[name].dtype])
+        # a directional derivative is a number of its own, and put into float64 arrays
+        dtype = max(low[name].dtype, widened.own.layer.primals[name].dtype, key=eps_of)
+        relative = rtol or default_rtol([dtype])
         limit = relative * np.maximum(np.abs(coarse), np.abs(fine))
         finite = np.isfinite(coarse) & np.isfinite(fine)
         if np.all(finite & (np.abs(coarse - fine) <= limit)):
@@ -77,8 +79,7 @@ def compare_low(
             beside = _residuals_beside(widened)
             # at a perfect prediction all gradients vanish, and what they are sums of does not
             largest = max([largest, *(_largest(fine) for _, fine in beside)])
-        eps = eps_of(low[name].dtype)
-        tiny = float(np.finfo(low[name].dtype).tiny)
+        eps, tiny = eps_of(dtype), float(np.finfo(dtype).tiny)
         # a point nearby at which the backward has left its domain says nothing
         inside = [off[name] for off, _ in beside if np.isfinite(off[name][finite]).all()]
         around = np.where(finite, np.stack([coarse - fine, *inside]), 0.0)
@@ -93,7 +94,6 @@ def compare_low(
         tied = finite & ~right[0] & (np.sum(right[1:], axis=0) >= max(1.0, _MOSTLY * len(inside)))
         zero = finite & ~right[0] & ~tied & (np.abs(around[0]) <= changes) & (largest < typical)
         failing = {c.index for c in tally.comparisons if c.verdict is Verdict.MISMATCH}
-        dtype = low[name].dtype
         tie = Verdict.KINK if allow_kinks else Verdict.INCONCLUSIVE
         found = []
         for where, verdict, reason in (

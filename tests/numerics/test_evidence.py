@@ -346,6 +346,15 @@ def softmax32_vjp(g, x):
     return softmax(x) * (g - np.sum(g * softmax(x)))
 
 
+def lost_waves(x):
+    return 1e3 * (np.sqrt(1 + (np.sin(x) / x) ** 2) - 1)
+
+
+def lost_waves_vjp(g, x):
+    u = np.sin(x) / x
+    return 1e3 * g * u / np.sqrt(1 + u * u) * (np.cos(x) - u) / x
+
+
 def square_of_rounded(x):
     return (tanh32(x) - float(np.tanh(np.float32(-1)))) ** 2
 
@@ -405,6 +414,15 @@ LOST = [
         "the largest has half of the slope, and moves by less than float32's last bit of 1",
         {UNDECIDED, MATCH},
         {lambda g: g + 1e-3: {MISMATCH}},
+    ),
+    Case(
+        "waves-below-the-last-bit-of-1",
+        lost_waves,
+        lost_waves_vjp,
+        (np.array([-201975055.86737537, 110053839.96854612]),),
+        "f is 0 far and wide, and the claim that of waves, which cancel: over the length of one it predicts nothing",
+        {UNDECIDED, MATCH},
+        {lambda g: g + 1e-8: {MISMATCH}},
     ),
     Case(
         "least-square-of-what-is-rounded",
