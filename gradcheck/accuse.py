@@ -9,8 +9,9 @@ import numpy as np
 
 from gradcheck import kink
 from gradcheck.convex import bends_one_way
-from gradcheck.difference import Differences, Estimate, climb_down
+from gradcheck.difference import Differences
 from gradcheck.evaluate import Vector
+from gradcheck.ladder import Estimate, climb_down
 from gradcheck.layer import Array, Named
 from gradcheck.nearby import Slopes, attained_nearby, slopes_nearby, steady_nearby
 from gradcheck.point import Entry, Point

@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 
 from gradcheck.declared import Declared
+from gradcheck.detect import detect
 from gradcheck.evaluate import BudgetSpent, Evaluator, Vector
 from gradcheck.layer import Layer
 from gradcheck.options import Options
-from gradcheck.structure import detect
 
 FULL_UP_TO = 10_000
 """``mode="auto"`` probes every entry of primals with at most so many entries in all."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from gradcheck.blocks import BLOCK, blocks
 from gradcheck.declared import Declared, WrongPatternError
+from gradcheck.detect import FEWEST, detect
 from gradcheck.difference import CONFIDENCE, Differences, Level
 from gradcheck.evaluate import BudgetSpent
 from gradcheck.judge import SECOND, SUSPICIOUS, Doubt, Judge
@@ -24,7 +25,7 @@ from gradcheck.point import Entry, Point
 from gradcheck.probe import default_step, power_of_two, signed
 from gradcheck.report import Comparison, Verdict
 from gradcheck.shared import Look, Movable, SharedRay, in_turns
-from gradcheck.structure import FEWEST, Indices, Mask, Structure, detect
+from gradcheck.structure import Indices, Mask, Structure
 from gradcheck.tally import OTHERS_KEPT, Tally
 from gradcheck.tolerance import MEANINGFUL
 

@@ -13,8 +13,9 @@ import numpy as np
 from gradcheck import kink
 from gradcheck.accuse import Accuser
 from gradcheck.complex_step import ComplexStep
-from gradcheck.difference import Differences, Estimate, Level
+from gradcheck.difference import Differences, Level
 from gradcheck.evaluate import BudgetSpent
+from gradcheck.ladder import Estimate
 from gradcheck.layer import Named
 from gradcheck.point import Entry, Point
 from gradcheck.probe import default_step, signed

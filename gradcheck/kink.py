@@ -9,7 +9,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from gradcheck.difference import Estimate, Level, best
+from gradcheck.difference import Level
+from gradcheck.ladder import Estimate, best
 
 # J ~ h**p with p = 1 where f is smooth, 0 at a kink, -1 at a jump, between the last two where a slope is infinite.
 PERSISTS_BELOW = 0.5

@@ -11,14 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from gradcheck import kink
-from gradcheck.blocks import in_blocks, largest, products
-from gradcheck.difference import Level
+from gradcheck.blocks import largest, products
 from gradcheck.evaluate import BudgetSpent
 from gradcheck.full import full
 from gradcheck.judge import BY_LUCK, Judge
 from gradcheck.layer import Array, Named
 from gradcheck.point import Entry, Point
 from gradcheck.probe import default_step, exact
+from gradcheck.projection import TIGHT, Projection
 from gradcheck.report import Comparison, Verdict
 from gradcheck.rounded import forgotten
 from gradcheck.search import MOST, OFF, Residual, Search, moved_off
@@ -31,14 +31,10 @@ _CULPRITS = 32  # a projection that is not plain is halved until so many entries
 _SAMPLED = 4  # so many of the entries on kinks are judged one by one
 _DECADES = 2.0  # entries whose shares lie farther apart than this are projected apart, if together they do not agree
 _VAGUELY = 1e-3  # of the largest entry: what is known to no better is not left to a projection in small primals
-_TIGHT = 1e-3  # of the relative tolerance: so near, nothing that is worth being seen hides behind the largest entry
 _UNEXPLAINED = "the projection disagrees, and no single entry explains it: use mode='full'"
 _VAGUE = "noise drowns the projection: give the outputs themselves, not their sum, or more digits"
-_STRAIGHT = 1e-4  # of the largest entry: an output's sides that differ by less are on no kink worth another look
-_INSIDE = 16.0  # times half a last bit: what rounding inside f may be worth
 _SHARP = 1e-2  # a bar of the first step up to this part of the largest entry needs no ladder
 _MEANINGFUL = 0.1
-_STEADY = 0.1
 
 
 def at_once(judge: Judge, names: Iterable[str]) -> dict[str, Tally]:
@@ -64,7 +60,7 @@ def at_once(judge: Judge, names: Iterable[str]) -> dict[str, Tally]:
             continue
         before = point.evaluator.forward_calls
         try:
-            look = Look(point, {name: exact(point.rng, point.evaluator.point[name]) for name in group})
+            look = Projection(point, {name: exact(point.rng, point.evaluator.point[name]) for name in group})
             look.show_noise()
             tight = look.is_tight(judge.rtol)
         except BudgetSpent:
@@ -120,7 +116,7 @@ def fast(judge: Judge, name: str) -> Tally:
 def _judge_as_a_whole(judge: Judge, name: str, whole: Array, tally: Tally) -> bool:
     """Judge a primal by projections, into the tally; False where that fails and every entry can be judged instead."""
     point = judge.point
-    look = Look(point, {name: whole})
+    look = Projection(point, {name: whole})
     look.show_noise()
     tight = look.is_tight(judge.rtol)
     if not tight:
@@ -138,7 +134,7 @@ def _judge_as_a_whole(judge: Judge, name: str, whole: Array, tally: Tally) -> bo
     scale = look.largest
     for block in _blocks(np.abs(whole * point.gradient[name])):
         if not block.all():
-            look = Look(point, {name: np.where(block, whole, 0.0)})
+            look = Projection(point, {name: np.where(block, whole, 0.0)})
         total = _project(look, name, judge.rtol, scale)
         if small and total.allowed > _VAGUELY * scale:
             return False  # a few forwards more tell better
@@ -154,106 +150,7 @@ def _judge_as_a_whole(judge: Judge, name: str, whole: Array, tally: Tally) -> bo
     return True
 
 
-class Look:
-    """The first look along a direction through many entries, mostly of one primal.
-
-    Attributes
-    ----------
-    largest : float
-        The largest share of a single entry in the derivative; of several primals that where it is smallest.
-    """
-
-    def __init__(self, point: Point, direction: Named) -> None:
-        self.point = point
-        self.direction = direction
-        self.differences, self.ray = point.along(direction)
-        self.step = default_step(max(map(point.eps, direction)), 1.0)
-        self.level, self._bent, self._shown = self.differences.bent_level(self.step)
-        self.expected, self._largest = 0.0, dict.fromkeys(direction, 0.0)
-        for name, moves in direction.items():
-            for shares in products(moves, point.gradient[name]):
-                self.expected += float(shares.sum())
-                self._largest[name] = max(self._largest[name], largest(shares))
-        self.largest = min(self._largest.values())
-        self._finer: Level | None = None
-
-    def show_noise(self) -> None:
-        """Reckon with the noise that the second differences show, where that is no more than rounding inside f."""
-        if self.level.noise < self._shown <= _INSIDE * self.level.noise:
-            self.level = replace(self.level, noise=self._shown)
-
-    def measure_noise(self) -> None:
-        """Reckon with the noise that f is seen to have."""
-        self.point.measure()
-        self.differences.take_noise(self.point.noise)
-        self.level = replace(self.level, noise=self.differences.noise_at(self.level.step))
-        if self._finer is not None:
-            self._finer = replace(self._finer, noise=self.differences.noise_at(self._finer.step))
-
-    @property
-    def finer(self) -> Level:
-        """What a finer step shows."""
-        if self._finer is None:
-            self._finer = self.differences.level(self.step / 4)
-        return self._finer
-
-    @property
-    def _is_bent(self) -> bool:
-        return abs(self.level.jump) > 2 * self.level.jump_noise
-
-    @property
-    def kinked(self) -> bool:
-        """Tell whether the one-sided slopes differ as the step shrinks."""
-        return self._is_bent and kink.persists(self.level, self.finer)
-
-    def entries(self, name: str) -> int:
-        """Return how many entries of a primal it moves."""
-        return int(np.count_nonzero(self.direction[name]))
-
-    @property
-    def error(self) -> float:
-        """How far the analytic derivative is from the numerical one."""
-        return self.expected - self.level.central
-
-    def is_tight(self, rtol: float) -> bool:
-        """Tell whether both agree so well that no entry worth being seen hides behind the largest."""
-        limit = _TIGHT * rtol * self.largest + self.level.noise
-        if not abs(self.error) <= limit <= rtol * self.largest:
-            return False
-        return self._bent <= _STRAIGHT * self.largest or not self.kinked
-
-    def is_plain(self, rtol: float) -> bool:
-        """Tell whether they disagree, and by the same at a finer step: a kink crossing would make that another."""
-        error = abs(self.error)
-        if self.kinked or not rtol * self.largest + self.level.noise < error < math.inf:
-            return False
-        off = abs(self.finer.central - self.level.central)
-        return off <= _STEADY * error + self.finer.noise and self.finer.noise <= _STEADY * error
-
-    def agreed(self, name: str, rtol: float, explained: Residual | None = None) -> Comparison:
-        """Return the comparison of a primal, but for what some entries by themselves explain: a match."""
-        explained = explained or Residual(0.0, 0.0)
-        bar = self.level.noise + explained.bar
-        limit = rtol * self._largest[name] + bar
-        return Comparison(
-            name,
-            None,
-            self.expected - explained.value,
-            self.level.central,
-            bar,
-            limit,
-            self.step,
-            Verdict.MATCH,
-            limit=2 * limit / self.shortest(name),
-        )
-
-    def shortest(self, name: str) -> float:
-        """Return the shortest move of a primal's entries for a step of 1."""
-        sizes = (np.abs(each) for each in in_blocks(self.direction[name]))
-        return min((float(size.min() or size[size > 0].min(initial=np.inf)) for size in sizes), default=math.inf)
-
-
-def _searched(judge: Judge, look: Look, name: str, tally: Tally) -> bool:
+def _searched(judge: Judge, look: Projection, name: str, tally: Tally) -> bool:
     """Search for the entries by which a look disagrees, if it does so plainly; tell whether that settles it."""
     if not look.is_plain(judge.rtol):
         return False
@@ -265,7 +162,7 @@ def _searched(judge: Judge, look: Look, name: str, tally: Tally) -> bool:
         wrong = any(c.verdict is Verdict.MISMATCH for c in found)
         tally.comparisons += found if wrong else []
         tally.judged += len(found) if wrong else 0
-    rest = look.agreed(name, _TIGHT * judge.rtol, search.explained())
+    rest = look.agreed(name, TIGHT * judge.rtol, search.explained())
     if rest.error > rest.allowed:
         rest = look.agreed(name, judge.rtol, search.explained())
     if rest.error <= rest.allowed:
@@ -292,7 +189,7 @@ def _blocks(shares: Array) -> Iterator[npt.NDArray[np.bool_]]:
         yield decade == each
 
 
-def _resolve(judge: Judge, look: Look, name: str, total: Comparison, tally: Tally) -> None:
+def _resolve(judge: Judge, look: Projection, name: str, total: Comparison, tally: Tally) -> None:
     """Find out why a projection disagrees where it is not plain; fills the tally."""
     direction = look.direction[name]
     beside: Comparison | None = None
@@ -300,7 +197,7 @@ def _resolve(judge: Judge, look: Look, name: str, total: Comparison, tally: Tall
     found: dict[Entry, Comparison] = {}
     with moved_off(judge.point) as moved:
         if moved:
-            there = Look(judge.point, look.direction)
+            there = Projection(judge.point, look.direction)
             beside = _project(there, name, judge.rtol)
             if beside.verdict is not Verdict.MATCH:
                 search = Search(judge, name, direction)
@@ -331,7 +228,7 @@ def _resolve(judge: Judge, look: Look, name: str, total: Comparison, tally: Tall
     tally.comparisons += comparisons
 
 
-def _project(look: Look, name: str, rtol: float, scale: float = 0.0) -> Comparison:
+def _project(look: Projection, name: str, rtol: float, scale: float = 0.0) -> Comparison:
     """Compare along one direction; MATCH or, accusing nobody, INCONCLUSIVE.
 
     `scale` is the largest share of any entry of the array: beside it a block may be practically zero.

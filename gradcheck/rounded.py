@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from gradcheck import kink, noise
-from gradcheck.difference import Differences, Estimate, Level
+from gradcheck.difference import Differences, Level
 from gradcheck.evaluate import Vector
+from gradcheck.ladder import Estimate
 from gradcheck.point import Point
 
 INSIDE = 4.0

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from gradcheck import kink
-from gradcheck.difference import Differences, Estimate, Level, climb_down
+from gradcheck.difference import Differences, Level
+from gradcheck.ladder import Estimate, climb_down
 from gradcheck.layer import Named
 from gradcheck.point import Entry, Point
 from gradcheck.probe import power_of_two

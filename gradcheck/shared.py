@@ -8,12 +8,13 @@ from itertools import pairwise
 
 import numpy as np
 
+from gradcheck.detect import CODED
 from gradcheck.difference import CONFIDENCE, Differences, Level
 from gradcheck.evaluate import Vector
 from gradcheck.layer import Array
 from gradcheck.point import Entry, Point
 from gradcheck.probe import signed
-from gradcheck.structure import CODED, NONE, Group, Indices, Share, code_words, elementwise, in_order
+from gradcheck.structure import NONE, Group, Indices, Share, code_words, elementwise, in_order
 from gradcheck.tolerance import default_rtol
 
 _REMEMBERED = 1 << 23  # numbers of past evaluations that are kept for the next entry of the group

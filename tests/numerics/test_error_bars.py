@@ -10,8 +10,9 @@ import pytest
 
 from gradcheck import kink, noise
 from gradcheck.adapters.functions import adapt_function
-from gradcheck.difference import Differences, best, climb_down
+from gradcheck.difference import Differences
 from gradcheck.evaluate import Evaluator
+from gradcheck.ladder import best, climb_down
 from gradcheck.probe import EntryRay, ProjectionRay
 
 EPS = np.finfo(np.float64).eps

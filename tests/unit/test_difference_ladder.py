@@ -1,4 +1,4 @@
-"""gradcheck.difference: levels, the ladder of steps, and the choice of the best level with its bar."""
+"""gradcheck.difference and gradcheck.ladder: levels, the ladder of steps, and the choice of the best level with its bar."""
 
 import math
 from itertools import pairwise
@@ -6,7 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from gradcheck.difference import Differences, Level, best, climb_down, steps
+from gradcheck.difference import Differences, Level
+from gradcheck.ladder import best, climb_down, steps
 
 EPS = 2.0**-52
 

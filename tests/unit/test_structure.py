@@ -1,14 +1,15 @@
-"""gradcheck.structure: are the entries that share an evaluation those that reach no output in common, whatever f is?"""
+"""gradcheck.structure and gradcheck.detect: are the entries that share an evaluation those that reach no output in common, whatever f is?"""
 
 import numpy as np
 import pytest
 
-from gradcheck import structure
+from gradcheck import detect as detecting
+from gradcheck.detect import CODED, detect
 from gradcheck.evaluate import Evaluator
 from gradcheck.layer import Layer
 from gradcheck.point import Point
 from gradcheck.shared import Movable, SharedRay, in_turns
-from gradcheck.structure import CODED, NONE, Colour, Share, Structure, detect, elementwise
+from gradcheck.structure import NONE, Colour, Share, Structure, code_words, elementwise
 
 RNG = np.random.default_rng(0)
 MIXED = RNG.permutation(12)
@@ -202,13 +203,13 @@ def test_catches_a_coupling_that_only_small_steps_show(monkeypatch):
     for seed in range(10):
         found = looked_at(lambda each: near_the_point(each, x), [x], seed=seed)[2]
         assert found is None or len(found) > 1
-    monkeypatch.setattr(structure._Look, "_holds", lambda *given: True)
+    monkeypatch.setattr(detecting._Look, "_holds", lambda *given: True)
     assert len(looked_at(lambda each: near_the_point(each, x), [x])[2]) == 1, "the wide moves alone do not show it"
 
 
 def test_code_words_are_different_and_of_one_weight():
     for length in (2, 3, 7, 100, CODED, 40_000):
-        words, weight = structure.code_words(length, np.random.default_rng(0))
+        words, weight = code_words(length, np.random.default_rng(0))
         assert np.all(words.sum(axis=1) == weight)
         assert len(np.unique(words, axis=0)) == length
         assert words.shape[1] <= np.log2(length) + 3
