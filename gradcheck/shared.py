@@ -233,7 +233,9 @@ class SharedRay:
         while len(places) > 1:
             half = len(places) // 2
             places = places[:half] if change(places[:half]) else places[half:]
-        return self.entry(int(places[0])) if change(places) else None
+        nothing = places[:0]
+        seen = [change(some) for some in (places, places, nothing, nothing)]  # f may not return the same bits twice
+        return self.entry(int(places[0])) if seen == [True, True, False, False] else None
 
     def entry(self, place: int) -> Entry:
         """Return one of the entries by its place in the group."""
