@@ -151,7 +151,7 @@ class Accuser:
         if slopes.values:
             low, high = min(slopes.values), max(slopes.values)
             bends = _BENDS * max(abs(wrong.analytic), abs(wrong.numerical))
-            if high - low > _SAME * wrong.error and wrong.error > bends and not self._bends(entry, wrong, high - low):
+            if high - low > _SAME * wrong.error and wrong.error > bends and not self._bends(entry, high - low):
                 return self._hull(wrong, estimate, low, high) or _unclear(wrong)
         if not self._on_a_kink(entry):
             return wrong
@@ -180,9 +180,9 @@ class Accuser:
         outside = max(low - wrong.analytic, wrong.analytic - high)
         return wrong if outside > _FAR_OUTSIDE * jump and bends_one_way(self.point, (), jump) else _unclear(wrong)
 
-    def _bends(self, entry: Entry, wrong: Comparison, spread: float) -> bool:
+    def _bends(self, entry: Entry, spread: float) -> bool:
         """Tell whether slopes nearby differ because f bends: then they differ less, the nearer one looks."""
-        nearer = slopes_nearby(self.point, entry, wrong.error, nearer=_FINER).values
+        nearer = slopes_nearby(self.point, entry, spread, nearer=_FINER).values
         return bool(nearer) and max(nearer) - min(nearer) < 0.5 * spread
 
     def _hull(self, wrong: Comparison, estimate: Estimate, low: float, high: float) -> Comparison | None:

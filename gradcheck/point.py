@@ -320,13 +320,15 @@ class Point:
         quantum = float(noise.lowest_bit(self.analytic(entry)))
         if error > _QUANTA * quantum:
             return 0.0
-        seen = (*self.gradient.values(), self.cotangent, *(self.evaluator.point[name] for name in self.gradient))
-        largest = _SUBTRACTED * max(self.size, *(_scale(array) for array in seen))
-        if quantum > largest * float(np.finfo(self.gradient[entry[0]].dtype).eps):
+        eps = float(np.finfo(self.gradient[entry[0]].dtype).eps)
+        here = max(self.size, _SUBTRACTED * max(_scale(self.cotangent), *self.scale.values()))
+        largest = max(here, *(_SUBTRACTED * _scale(self.evaluator.point[name]) for name in self.gradient))
+        if quantum > largest * eps:
             return 0.0
         moved = list(self._moved(entry, _NEARBY[-1]))
         coarse = bool(np.all(noise.lowest_bit(np.array(moved)) >= _BITS_BY_CHANCE * quantum))
-        return quantum if coarse and len(set(moved)) > 1 else 0.0
+        # one that is the same everywhere may be simple, and a multiple for that
+        return quantum if coarse and (len(set(moved)) > 1 or quantum <= here * eps) else 0.0
 
     def _moved(self, entry: Entry, part: float) -> Iterator[float]:
         """Yield an analytic entry at some points at which all others have moved by a part of themselves."""

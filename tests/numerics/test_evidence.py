@@ -398,6 +398,15 @@ LOST = [
         {lambda g: 1.5 * g: {MISMATCH}, lambda g: g + 1e-3: {MISMATCH}},
     ),
     Case(
+        "less-than-its-last-bits-everywhere",
+        lambda x: 932.25 * log_softmax(x)[0] + 2.5e-13 * log_softmax(x)[1],
+        lambda g, x: g * np.array([932.25, 2.5e-13]) - softmax(x) * (g * 932.25 + g * 2.5e-13),
+        (np.array([60.0, 0.3]),),
+        "the same, and what remains is the same multiple everywhere",
+        {UNDECIDED, MATCH},
+        {lambda g: 100 * g: {MISMATCH}, lambda g: g + 1e-3: {MISMATCH}},
+    ),
+    Case(
         "one-of-three-stands-still",
         sorted_probabilities,
         sorted_probabilities_vjp,
@@ -525,6 +534,15 @@ KINKS = [
         "f is convex along two of the tied entries, and not where the third moves as well, which decides who gets what",
         {KINK},
         {lambda g: 0 * g: {MISMATCH}, lambda g: 2 * g: {MISMATCH}, lambda g: -g: {MISMATCH}},
+    ),
+    Case(
+        "unit-length-of-0",
+        lambda x, gain: gain * x / np.sqrt(x * x + 1e-6),
+        lambda g, x, gain: (1e-6 * g * gain / np.sqrt(x * x + 1e-6) ** 3, (g * x / np.sqrt(x * x + 1e-6)).sum()),
+        (np.array([0.0]), np.array(0.0)),
+        "slopes differ nearby for f bends: what lies between them is no subgradient",
+        {MATCH},
+        {lambda g: g - 1e-20 * (g.ndim == 0): {MISMATCH}, lambda g: g + 1e-4: {MISMATCH}},
     ),
     Case(
         "minima-of-two-sizes",

@@ -76,6 +76,22 @@ def test_backward_that_is_right_only_in_float64_is_caught():
     assert "right in float64, wrong in float32" in str(report)
 
 
+def test_waves_as_short_as_last_bits_are_not_blamed_on_the_backward():
+    """Where the cube of 60 has a last bit of 0.02, what a right backward makes of its sine is off by as much."""
+    x = np.array([59.379], np.float32)
+
+    def vjp(g, x, factor=1):
+        return (g * np.cos(x**3) * 3 * x**2 * factor).astype(x.dtype)
+
+    def f(x):
+        return np.sin(x**3)
+
+    for seed in range(5):
+        assert check_vjp(f, vjp, x, seed=seed).verdict in {Verdict.MATCH, Verdict.INCONCLUSIVE}
+        wrong = check_vjp(f, lambda g, x: vjp(g, x, np.float32(1.5)), x, seed=seed)
+        assert wrong.verdict is Verdict.MISMATCH, str(wrong)
+
+
 @pytest.mark.parametrize("factor", [1.01, -1.0, 0.0])
 def test_one_wrong_entry_of_a_float32_backward_is_caught(factor):
     x = np.linspace(-2, 2, 12, dtype=np.float32)
