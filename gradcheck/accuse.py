@@ -14,6 +14,7 @@ from gradcheck.evaluate import Vector
 from gradcheck.ladder import Estimate, climb_down
 from gradcheck.layer import Array, Named
 from gradcheck.nearby import Slopes, attained_nearby, slopes_nearby, steady_nearby
+from gradcheck.noise import SPACINGS
 from gradcheck.point import Entry, Point
 from gradcheck.probe import ProjectionRay, default_step, signed
 from gradcheck.report import Comparison, Verdict
@@ -32,6 +33,7 @@ _NOT_ADDING = 1e-2
 _ENOUGH = 32  # entries of an array that are wrong nearby too: the rest is not looked at there
 _FINER = 2.0**-4
 _NEARLY_ALL = 0.05
+_SHOWN = 0.02  # of the noise
 _UNDERFLOWS = 1e-200
 _SOME = 16.0  # last bits of the largest input or output
 _WAVES = 2.0**20  # that a claim may go through along an entry: what it adds up to is that of one
@@ -255,7 +257,7 @@ class Accuser:
         return [self.point.evaluator.point[name] for name in self.point.gradient]
 
     def _may_be_a_wave(self, entry: Entry, result: Comparison, step: float) -> bool:
-        """Tell whether f may be a wave that is too short for the step which an entry was compared at.
+        """Tell whether f may be a wave that is too short for the step which an entry was compared at (0: at a kink).
 
         A wave of the height of what f was seen to change by, with a slope that is off by the error, is as long as the
         one over the other; and what was measured as noise may be one, if it is nearly all of f.
@@ -272,6 +274,13 @@ class Accuser:
                 break
         else:
             return True
+        shortest = SPACINGS[0] * float(self.point.natural(entry[0])[entry[1]])
+        rounded = max(bits, _SOME * self.point.last_bit * span)
+        changes = (
+            result.error * shortest > _SHOWN * noise > _SHOWN * rounded and abs(result.numerical) <= result.error_bar
+        )
+        if step > 0 and changes and self.point.noise_along(entry) > bits:
+            return True  # what the finest table of differences took for noise changes as much as is claimed
         longest = _WAVE_LENGTH * span / result.error
         if step <= longest or span <= bits:
             return False

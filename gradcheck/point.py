@@ -232,6 +232,12 @@ class Point:
             lambda t: (fine if t < finest else ray).at(t)[0], self.base, self._eps, spacings=spacings
         )
 
+    def noise_along(self, entry: Entry) -> float:
+        """Return what noise can hide of a change of f, as far as it shows where that entry alone moves."""
+        ray, size = EntryRay(self.evaluator, *entry), float(self.natural(entry[0])[entry[1]])
+        deviations = noise.measure(lambda t: ray.at(t * size)[0], self.base, self._eps)
+        return CONFIDENCE * float(np.linalg.norm(self.cotangent * deviations))
+
     def measure_treads(self) -> None:
         """Measure, once, the noise that shows over longer spacings only: asked where levels contradict each other."""
         if self._measured_treads:

@@ -181,6 +181,11 @@ def _tread(differences: Differences, least: float, most: float, of: Any = slice(
     return (beyond, heights) if stands else None
 
 
+def _stands(differences: Differences, step: float) -> bool:
+    """Tell whether f is the same over a step and over one a little longer."""
+    return bool(np.array_equal(differences.moves(step), differences.moves(step * (1 + _BEYOND_EDGE))))
+
+
 def _between_treads(analytic: float, differences: Differences, levels: list[Level]) -> bool:
     """Tell whether f, where it first moves, stands still again at once: a tread, and not the slope beyond a kink.
 
@@ -195,7 +200,7 @@ def _between_treads(analytic: float, differences: Differences, levels: list[Leve
     if found is None:
         return False
     step, heights = found
-    beyond = [differences.level(times * step) for times in _EDGES]
+    beyond = [differences.level(times * step) for times in _EDGES if times == 1 or _stands(differences, times * step)]
     near = [level for level in levels if step <= level.step <= _NEAR_EDGE * step]
     sides = [side for level in (*near, beyond[0]) for side in (level.forward, level.backward)]
     highest = max(max(abs(level.forward), abs(level.backward)) for level in beyond)

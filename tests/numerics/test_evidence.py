@@ -140,6 +140,16 @@ WAVES = [
         seed=1,
     ),
     Case(
+        "waves-that-fade",
+        lambda x: np.sum(np.sin(x**-2.5539) / x**-2.5539),
+        lambda g, x: g * (np.cos(x**-2.5539) - np.sin(x**-2.5539) / x**-2.5539) * -2.5539 / x,
+        (np.array([2.5157e-05, 0.9]),),
+        "the finest table of differences takes them for noise, and far away f is a million million times higher",
+        {UNDECIDED},
+        {lambda g: g + 1e3 * np.eye(2)[1]: {MISMATCH}, lambda g: 2 * g: {MISMATCH}},
+        mode="fast",
+    ),
+    Case(
         "waves-beside-1e10",
         waves_beside_a_large_number,
         waves_beside_a_large_number_vjp,
