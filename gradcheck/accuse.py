@@ -36,7 +36,6 @@ _NEARLY_ALL = 0.05
 _SHOWN = 0.02  # of the noise
 _UNDERFLOWS = 1e-200
 _SOME = 16.0  # last bits of the largest input or output
-_WAVES = 2.0**20  # that a claim may go through along an entry: what it adds up to is that of one
 _WIDTHS = 8.0  # of a step over which f stands still: so far its slope may belong to another point
 _FAR, _ODD = 2.0, 0.37  # times the scale of an entry; the second is no multiple of anything
 _FARTHEST = 64.0  # times the scale of an entry, on both sides
@@ -114,7 +113,10 @@ class Accuser:
         sizes = self.point.natural(name)
         # small by chance among entries of one size, or one of many sizes, each with a scale of its own?
         natural = max(float(sizes[index]), float(np.quantile(sizes, 0.25)))
-        if estimate.step > _BEYOND * natural and self._drowns(entry, result.error, _WITHIN * natural):
+        if estimate.step > _BEYOND * natural and (
+            self._drowns(entry, result.error, _WITHIN * natural)
+            or self._adds_up_to_nothing(entry, result.error, natural)
+        ):
             return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_TOO_WIDE)
         if max(abs(result.analytic), abs(result.numerical)) < _UNDERFLOWS:
             return replace(result, verdict=Verdict.INCONCLUSIVE, reason=_TOO_SMALL)
@@ -219,11 +221,8 @@ class Accuser:
         point, step = self.point, estimate.step
         is_flat = abs(result.numerical) <= estimate.error_bar
         longest = max(step, point.reach(entry))
-        if is_flat:
-            largest = max(float(np.max(np.abs(array), initial=0.0)) for array in (point.base, *self._inputs()))
-            lost = _SOME * point.last_bit * largest / result.error
-            if longest < lost or (longest < _WAVES * lost and point.holds_over(entry, longest) < lost):
-                return _STILL
+        if is_flat and self._adds_up_to_nothing(entry, result.error, longest, is_wave=not estimate.kinked):
+            return _STILL
         # what is known not to react may do so below its last bit, and count where that is worth much
         differences = point.along_entry(entry, alone=is_flat or result.error * step <= point.unseen)
         if not (is_flat or estimate.kinked) and _is_within_a_tread(differences, step, result.error):
@@ -245,6 +244,15 @@ class Accuser:
         if not self._grain.hides(result.error, differences.everywhere(lengths)):
             return ""
         return _STILL if is_flat else _PARTLY_STILL
+
+    def _adds_up_to_nothing(self, entry: Entry, slope: float, longest: float, *, is_wave: bool = True) -> bool:
+        """Tell whether a slope changes f by less than last bits of its inputs and outputs over a step of the entry.
+
+        Or over a shorter one, from where on the analytic value is another, if changes may be as those of a wave.
+        """
+        largest = max(float(np.max(np.abs(array), initial=0.0)) for array in (self.point.base, *self._inputs()))
+        lost = max(_SOME * self.point.last_bit * largest, self.point.unseen) / slope
+        return longest < lost or (is_wave and self.point.holds_over(entry, longest) < lost)
 
     def _cancels(self, entry: Entry, slope: float) -> bool:
         """Tell whether a slope may well be lost in a difference of slopes such as f has farther away."""

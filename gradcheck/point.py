@@ -23,6 +23,8 @@ _INSENSITIVE = 1e-9  # a bar below this part of f's own size bounds a zero gradi
 _UNLIKE = 4.0  # two measurements of the same noise do not differ by more
 _FLAT = 1e-6  # a bar below this part of the slopes farther away does so too
 _REPEATS = 4
+_PART = 0.37  # of a step, and no even one
+_OTHERS = 0.05  # of a value: so far apart are those that rounding draws anew
 _SUBTRACTED = 2.0**12  # times the largest number seen: what a backward may subtract
 _QUANTA = 4.0  # that its rounding may be off by
 _BITS_BY_CHANCE = 2.0**-4  # low bits of one value may be empty by accident
@@ -291,27 +293,33 @@ class Point:
         Last bits of the inputs may be lost in larger numbers, and rounding go the same way each time; so the point is
         moved farther than that.
         """
-        analytic = abs(self.analytic(entry))
+        analytic = self.analytic(entry)
         largest = max(*self.scale.values(), self.size / self.reach(entry))
-        if analytic > math.sqrt(float(np.finfo(self.gradient[entry[0]].dtype).eps)) * largest:
-            return False
-        return any(
-            abs(moved - self.analytic(entry)) > 0.5 * analytic for part in _NEARBY for moved in self._moved(entry, part)
-        )
+        if abs(analytic) <= math.sqrt(float(np.finfo(self.gradient[entry[0]].dtype).eps)) * largest:
+            return any(
+                abs(each - analytic) > 0.5 * abs(analytic) for part in _NEARBY for each in self._moved(entry, part)
+            )
+        # a large one may be another nearby for kinks: then it is one of few
+        values = np.sort([analytic, *self._moved(entry, _NEARBY[0])])
+        return bool(np.all(np.diff(values) > _OTHERS * abs(analytic)))
 
     def holds_over(self, entry: Entry, longest: float) -> float:
-        """Return over how long a step of the entry its analytic value stays about the same.
+        """Return over how long a step of the entry, on both sides, its analytic value stays about the same.
 
-        From there on it predicts other changes of f, which may cancel these: a wave's do.
+        From there on it predicts other changes of f, which may cancel these: a wave's do. At a kink it is another on
+        each side, and stays so.
         """
         name, index = entry
-        step = longest
+        alike, step = 0.5 * abs(self.analytic(entry)), longest
         with self.away() as at:
-            while step > float(np.spacing(np.abs(at[name][index]))):
-                self.evaluator.point[name][index] = at[name][index] + at[name].dtype.type(step)
+
+            def value(move: float) -> float:
+                self.evaluator.point[name][index] = at[name][index] + at[name].dtype.type(move)
                 with np.errstate(all="ignore"):
-                    moved = float(self.again()[name][index])
-                if abs(moved - self.analytic(entry)) <= 0.5 * abs(self.analytic(entry)):
+                    return float(self.again()[name][index])
+
+            while step > float(np.spacing(np.abs(at[name][index]))):
+                if all(abs(value(side) - value(_PART * side)) <= alike for side in (step, -step)):
                     break
                 step /= 16
         return step

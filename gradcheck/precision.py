@@ -18,7 +18,7 @@ from gradcheck.tolerance import default_rtol
 from gradcheck.widened import Widened
 
 _REPEATS = 8
-_FEW = 16.0  # last bits of the largest entry, or of the largest weighted output, that terms which cancel may leave
+_FEW = 32.0  # last bits of the largest entry, or of the largest weighted output, that terms which cancel may leave
 _FARTHER = 2.0**-9  # every other point lies so far away
 _LAST_BITS = 8  # so far away points are looked at: off a tie that rounding made
 _MOSTLY = 0.5  # of them, where an entry is right: then it is at a tie in low precision, and beside it in float64
