@@ -232,7 +232,7 @@ class Accuser:
             _stretch(differences, lengths, longest)
             if result.error <= differences.lost(lengths):
                 return _HIDDEN
-        if not is_flat:
+        if not is_flat and lengths.any():
             differences.explore()
             reacts = differences.reached | (differences.moves(_FARTHEST * differences.ray.scale) > 0)
             lengths[~reacts] = 0.0  # what never reacts hides nothing beside what does

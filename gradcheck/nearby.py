@@ -14,7 +14,7 @@ from gradcheck.probe import default_step, signed
 
 _SHIFT = 1e-5  # how far the points lie off the kink, in units of the point
 _FINE = 1e-2  # of a first step: slopes nearby are taken over less than the distance to the kink
-_BELOW = (1.0, 2.0**-6, 2.0**-12)  # multiples of a step that stays on one side of the kink
+_BELOW = (1.0, 2.0**4, 2.0**-6, 2.0**-12)  # multiples of a step that stays on one side of the kink
 # of one that may cross it: only agreement proves anything then
 _ABOVE = (2.0**5, 2.0**10, 2.0**15, 2.0**20)
 _SLACK = 1e-3  # of the gap
