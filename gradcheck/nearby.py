@@ -91,14 +91,17 @@ def _slope(point: Point, entry: Entry, size: float, factors: tuple[float, ...], 
     Other kinks may lie near: steps are tried in turn until the slope is known well enough.
     """
     differences = point.along_entry(entry)
-    differences.explore()
+    explored = False
     step = min(_FINE * default_step(point.eps(entry[0]), 1.0), 0.1 * _SHIFT) * size
     found = (math.nan, math.inf)
     for factor in factors:
         fine, coarse = differences.level(factor * step), differences.level(4 * factor * step)
+        if not (explored or differences.reached.all()):
+            explored = True
+            differences.explore()
         if math.isfinite(fine.central) and math.isfinite(coarse.central):
             changes = (abs(coarse.central - fine.central), abs(fine.jump), abs(coarse.jump))
-            found = min(found, (fine.central, max(fine.noise, *changes)), key=lambda each: each[1])
+            found = min(found, (fine.central, max(differences.noise_at(fine.step), *changes)), key=lambda each: each[1])
         if found[1] <= enough:
             break
     return found
