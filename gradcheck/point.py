@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 from functools import cached_property
 
 import numpy as np
@@ -296,9 +296,11 @@ class Point:
         analytic = self.analytic(entry)
         largest = max(*self.scale.values(), self.size / self.reach(entry))
         if abs(analytic) <= math.sqrt(float(np.finfo(self.gradient[entry[0]].dtype).eps)) * largest:
-            return any(
-                abs(each - analytic) > 0.5 * abs(analytic) for part in _NEARBY for each in self._moved(entry, part)
-            )
+            for part in _NEARBY:
+                with closing(self._moved(entry, part)) as others:  # the point is put back before anybody else looks
+                    if any(abs(each - analytic) > 0.5 * abs(analytic) for each in others):
+                        return True
+            return False
         # a large one may be another nearby for kinks: then it is one of few
         values = np.sort([analytic, *self._moved(entry, _NEARBY[0])])
         return bool(np.all(np.diff(values) > _OTHERS * abs(analytic)))
@@ -344,8 +346,8 @@ class Point:
         # one that is the same everywhere may be simple, and a multiple for that
         return quantum if coarse and (len(set(moved)) > 1 or quantum <= here * eps) else 0.0
 
-    def _moved(self, entry: Entry, part: float) -> Iterator[float]:
-        """Yield an analytic entry at some points at which all others have moved by a part of themselves."""
+    def _moved(self, entry: Entry, part: float) -> Generator[float, None, None]:
+        """Yield an analytic entry at some points at which all inputs have moved by a part of themselves."""
         name, index = entry
         with self.away() as at:
             for _ in range(_REPEATS):
