@@ -173,9 +173,12 @@ class Judge:
                 self._at_once.append(entry)
                 return self._compare(entry, Settled(Estimate.smooth(level.central, level.noise, level.step), 0.0))
             return self._settle(entry, differences, level)
-        if agree(analytic, level.central, level.noise, self.rtol):
-            return Doubt(entry, level, level.noise + hidden)
-        return self._settle(entry, differences, level)
+        if not agree(analytic, level.central, level.noise, self.rtol):
+            return self._settle(entry, differences, level)
+        # a sharp one is not looked at again
+        if self._is_sharp(entry, level.noise + hidden) and not _looks_smooth(differences, level):
+            return self._settle(entry, differences, level)
+        return Doubt(entry, level, level.noise + hidden)
 
     def _is_enough(self, entry: Entry, seen: Sight) -> bool:
         """Tell whether an entry can be judged by a first look without evaluating anything."""
@@ -186,7 +189,8 @@ class Judge:
         if seen.unmoved and analytic == 0:
             return True
         if not agree(analytic, level.central, 0.0, self.rtol):
-            return agree(analytic, level.central, level.noise, self.rtol)
+            sharp = self._is_sharp(entry, level.noise + seen.hidden)
+            return agree(analytic, level.central, level.noise, self.rtol) and (not sharp or _is_smooth(level))
         if not self._is_sharp(entry, level.noise):
             return True
         return meaningful(analytic, analytic, seen.hidden, scale, self.rtol) and _is_smooth(level)

@@ -14,9 +14,9 @@ from gradcheck.probe import default_step, signed
 
 _SHIFT = 1e-5  # how far the points lie off the kink, in units of the point
 _FINE = 1e-2  # of a first step: slopes nearby are taken over less than the distance to the kink
-_BELOW = (1.0, 2.0**4, 2.0**-6, 2.0**-12)  # multiples of a step that stays on one side of the kink
+BELOW = (1.0, 2.0**4, 2.0**-6, 2.0**-12)  # multiples of a step that stays on one side of the kink
 # of one that may cross it: only agreement proves anything then
-_ABOVE = (2.0**5, 2.0**10, 2.0**15, 2.0**20)
+ABOVE = (2.0**5, 2.0**10, 2.0**15, 2.0**20)
 _SLACK = 1e-3  # of the gap
 _UNKNOWN = 0.1  # of the gap
 _ALIKE = 0.02  # of the jump: slopes that near each other are the same one
@@ -47,6 +47,30 @@ class Slopes:
         return all(min(abs(value - low), abs(value - high)) <= near for value in self.values)
 
 
+def slope_of(
+    point: Point, entry: Entry, size: float, enough: float, factors: tuple[float, ...] = BELOW
+) -> tuple[float, float]:
+    """Return the slope of an entry, and how far two small steps, their sides and their noise leave it open.
+
+    Other kinks may lie near: steps are tried in turn until the slope is known well enough.
+    """
+    differences = point.along_entry(entry)
+    explored = False
+    step = min(_FINE * default_step(point.eps(entry[0]), 1.0), 0.1 * _SHIFT) * size
+    found = (math.nan, math.inf)
+    for factor in factors:
+        fine, coarse = differences.level(factor * step), differences.level(4 * factor * step)
+        if not (explored or differences.reached.all()):
+            explored = True
+            differences.explore()
+        if math.isfinite(fine.central) and math.isfinite(coarse.central):
+            changes = (abs(coarse.central - fine.central), abs(fine.jump), abs(coarse.jump))
+            found = min(found, (fine.central, max(differences.noise_at(fine.step), *changes)), key=lambda each: each[1])
+        if found[1] <= enough:
+            break
+    return found
+
+
 def slopes_nearby(point: Point, entry: Entry, gap: float, *, nearer: float = 1.0) -> Slopes:
     """Compare analytic and numerical derivative of one entry at smooth points beside the one where they disagree.
 
@@ -73,38 +97,16 @@ def slopes_nearby(point: Point, entry: Entry, gap: float, *, nearer: float = 1.0
                 gradient = point.again()
             point.base = point.evaluator.outputs("all inputs moved off a kink")
             analytic = float(gradient[name][index])
-            for steps in (_BELOW, _ABOVE):
-                numerical, doubt = _slope(point, entry, nearer * size, steps, _UNKNOWN * gap)
+            for steps in (BELOW, ABOVE):
+                numerical, doubt = slope_of(point, entry, nearer * size, _UNKNOWN * gap, steps)
                 if doubt > _UNKNOWN * gap:
                     continue  # steps below the shift drown in noise: longer ones do not, where nothing else is near
                 if abs(analytic - numerical) <= _SLACK * gap + 2 * doubt:
                     values.append(numerical)
-                elif generic and steps is _BELOW:
+                elif generic and steps is BELOW:
                     return Slopes(values, wrong=True)
                 break
     return Slopes(values, wrong=False)
-
-
-def _slope(point: Point, entry: Entry, size: float, factors: tuple[float, ...], enough: float) -> tuple[float, float]:
-    """Return the slope of an entry, and how far two small steps, their sides and their noise leave it open.
-
-    Other kinks may lie near: steps are tried in turn until the slope is known well enough.
-    """
-    differences = point.along_entry(entry)
-    explored = False
-    step = min(_FINE * default_step(point.eps(entry[0]), 1.0), 0.1 * _SHIFT) * size
-    found = (math.nan, math.inf)
-    for factor in factors:
-        fine, coarse = differences.level(factor * step), differences.level(4 * factor * step)
-        if not (explored or differences.reached.all()):
-            explored = True
-            differences.explore()
-        if math.isfinite(fine.central) and math.isfinite(coarse.central):
-            changes = (abs(coarse.central - fine.central), abs(fine.jump), abs(coarse.jump))
-            found = min(found, (fine.central, max(differences.noise_at(fine.step), *changes)), key=lambda each: each[1])
-        if found[1] <= enough:
-            break
-    return found
 
 
 def attained_nearby(point: Point, entry: Entry, gap: float) -> bool:
@@ -137,7 +139,7 @@ def attained_nearby(point: Point, entry: Entry, gap: float) -> bool:
             if not abs(moved - analytic) <= _ALIKE * gap:
                 continue
             point.base = point.evaluator.outputs("all inputs moved off a kink")
-            numerical, doubt = _slope(point, entry, size, _BELOW, _UNKNOWN * gap)
+            numerical, doubt = slope_of(point, entry, size, _UNKNOWN * gap)
             if doubt <= _UNKNOWN * gap and abs(moved - numerical) <= _SLACK * gap + 2 * doubt:
                 return True
     return False

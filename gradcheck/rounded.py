@@ -11,6 +11,7 @@ from gradcheck import kink, noise
 from gradcheck.difference import Differences, Level
 from gradcheck.evaluate import Vector
 from gradcheck.ladder import Estimate
+from gradcheck.layer import Named
 from gradcheck.point import Point
 
 INSIDE = 4.0
@@ -26,6 +27,7 @@ _FAR_AWAY = 64.0  # a step, in units of the ray, over which f is asked whether i
 _BISECTIONS = 24  # that narrow an edge down to far less than the next tread is wide
 _BEYOND_EDGE = 2.0**-12  # of the distance to an edge
 _CLEARLY = 10.0  # so many times its noise a difference must be off
+_FEW = 4
 _STEADY = 0.1  # of an error: so little the quotient may change with the step
 
 
@@ -104,7 +106,8 @@ class Grain:
     Float32's last bit where they show no more digits than that; else that of the first tread that moving all inputs
     leads each output to, if it is no higher: where f means to be a staircase its treads are. Inputs are moved at
     random, and all towards zero and away from it: what is saturated in all of them stays so under most random moves.
-    And those of each primal by themselves: what is smooth in another hides the treads.
+    And those of each primal by themselves: what is smooth in another hides the treads. And some entries alone: others
+    may keep f where it is.
 
     Parameters
     ----------
@@ -113,6 +116,7 @@ class Grain:
     """
 
     def __init__(self, point: Point) -> None:
+        self._point = point
         own = {name: point.evaluator.point[name].astype(np.float64) for name in point.gradient}
         alone = [point.everywhere([name]) for name in own] if len(own) > 1 else []
         self._ways = [_Way(point, along) for along in (point.everywhere(), point.along(own)[0], *alone)]
@@ -130,20 +134,36 @@ class Grain:
         if slope > TREADS * most([way.most for way in self._ways]):
             return False
         if self._heights is None:
+            self._ways += [_Way(self._point, self._point.along(only)[0], few=True) for only in self._steepest()]
             self._heights = [way.heights() for way in self._ways]
         return slope <= TREADS * most(self._heights)
 
+    def _steepest(self) -> list[Named]:
+        """Return the directions of those entries of which the analytic gradient claims most."""
+        directions = []
+        for name, array in self._point.gradient.items():
+            sizes = np.where(np.isfinite(array), np.abs(array), 0.0)
+            for place in np.argsort(-sizes, axis=None, kind="stable")[:_FEW]:
+                index = tuple(map(int, np.unravel_index(place, array.shape)))
+                only = np.zeros(array.shape)
+                only[index] = self._point.reach((name, index))
+                directions.append({name: only})
+        return directions
+
 
 class _Way:
-    """The treads that are met where all inputs are moved one way."""
+    """The treads that are met where inputs are moved one way: all of them, or few, which tell nothing of what stays."""
 
-    def __init__(self, point: Point, along: Differences) -> None:
+    def __init__(self, point: Point, along: Differences, *, few: bool = False) -> None:
         self._along = along
         looks = np.stack([[along.ray.at(side * step)[0] for side in (1.0, -1.0)] for step in _LOOKS])
         seen = np.where(np.isfinite(looks), looks, point.base)
-        self._single = noise.single(seen.reshape(-1, point.base.size))
         self._moved = np.any(seen != point.base, axis=1)
-        self._highest = INSIDE * noise.SINGLE * float(np.abs(seen).max(initial=0.0))
+        counts = self._moved.any(axis=0) | (not few)
+        single = noise.single(seen.reshape(-1, point.base.size))
+        self._single: Vector = np.where(counts, single, 0.0)
+        # what is 0 here may be made of ones: log(1), 1 - tanh(20)
+        self._highest = INSIDE * noise.SINGLE * float(np.abs(seen).max(initial=1.0))
         self.most = np.maximum(self._single, self._highest)
 
     def heights(self) -> Vector:

@@ -153,7 +153,7 @@ def _confirm(analytic: float, differences: Differences, level: Level, last_bit: 
     least = max(level.step * level.noise / (0.5 * error), 64 * ray.spacing)
     # over steps longer than what f changes by in all over the error, a wave of that slope shows none
     finest = min(max(least, 1e-10 * ray.scale), _WAVE * seen / error)
-    if finest < least or finest > 0.1 * level.step or 0 < ray.magnitude < 10 * finest:
+    if finest < least or finest > 0.1 * level.step or 0 < ray.magnitude < max(10 * finest, level.step):
         return None  # 1/x at 1e-11 has its structure below all of these steps
     between = differences.level(power_of_two(math.sqrt(finest * level.step)))
     fine = differences.level(power_of_two(finest))

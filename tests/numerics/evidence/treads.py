@@ -1,0 +1,169 @@
+"""Treads that rounding inside f leaves, and what lies between them."""
+
+import numpy as np
+
+from tests.numerics.evidence.case import (
+    MATCH,
+    MISMATCH,
+    UNDECIDED,
+    Case,
+    far_off,
+    log_softmax,
+    softmax,
+    tanh32,
+    tanh_slope,
+)
+
+
+def mixed_digits(x, w, b):
+    return tanh32(w @ x + b).sum()
+
+
+def mixed_digits_vjp(g, x, w, b):
+    slope = g * tanh_slope(w @ x + b)
+    return w.T @ slope, slope @ x.T, slope.sum(axis=1, keepdims=True)
+
+
+def pseudo_huber(x):
+    return np.sqrt(1 + x * x) - 1
+
+
+def two_treads(x):
+    products = np.array([x[0, 0] * x[1, 0] + x[0, 1] * x[1, 1], x[1, 0] ** 2 + x[1, 1] ** 2])
+    return 1.05 * pseudo_huber(products)
+
+
+def two_treads_vjp(g, x):
+    products = np.array([x[0, 0] * x[1, 0] + x[0, 1] * x[1, 1], x[1, 0] ** 2 + x[1, 1] ** 2])
+    g = 1.05 * g * products / np.sqrt(1 + products**2)
+    return np.stack([g[0] * x[1], g[0] * x[0] + 2 * g[1] * x[1]])
+
+
+def quantised_product(x):
+    return 0.5003321828830536 * ((np.sin(np.prod(x)) + 1e6) - 1e6)
+
+
+def quantised_product_vjp(g, x):
+    return 0.5003321828830536 * g * np.cos(np.prod(x)) * np.prod(x) / x
+
+
+def saturated32(x, q):
+    return tanh32(-np.sum(softmax(q) * log_softmax(x)))
+
+
+def saturated32_vjp(g, x, q):
+    loss = -np.sum(softmax(q) * log_softmax(x))
+    return g * tanh_slope(loss) * (softmax(x) - softmax(q)), -g * tanh_slope(loss) * softmax(q) * (
+        log_softmax(x) + loss
+    )
+
+
+def saturated_maximum(x):
+    return np.log1p(np.max(tanh32(x)))
+
+
+def saturated_maximum_vjp(g, x):
+    out = np.zeros_like(x)
+    best = np.argmax(tanh32(x))
+    out[best] = g * tanh_slope(x[best]) / (1 + np.tanh(x[best]))
+    return out
+
+
+def shrunk_gram(x):
+    q = tanh32(x @ x.T)
+    return q * np.abs(q) - np.tanh(q * np.abs(q))
+
+
+def shrunk_gram_vjp(g, x):
+    q = np.tanh(x @ x.T)
+    slope = g * np.tanh(q * np.abs(q)) ** 2 * 2 * np.abs(q) * tanh_slope(x @ x.T)
+    return (slope + slope.T) @ x
+
+
+TARGET = np.array([-15.982981800411437, -28.098359957144073, -9.524375432567272, 22.755184184047398])
+
+
+def log_cosh_error(x):
+    return np.logaddexp(x - TARGET, TARGET - x).mean()
+
+
+def plateau_of_ones(x):
+    return np.log(tanh32(log_cosh_error(x)))
+
+
+def plateau_of_ones_vjp(g, x):
+    t = tanh32(log_cosh_error(x))
+    return g / t * tanh_slope(log_cosh_error(x)) * np.tanh(x - TARGET) / x.size
+
+
+TREADS = [
+    Case(
+        "float32-and-zeros",
+        mixed_digits,
+        mixed_digits_vjp,
+        (
+            np.array([[-3.0, -3.0, 3.0, 3.0, 2.0], [1.0, -3.0, -2.0, 0.0, 0.0]]),
+            np.array([[-2.0, -2.0], [0.0, 1.0]]),
+            np.array([[-2.0], [0.0]]),
+        ),
+        "float32 is fine near 0: over short steps the terms of many digits move, and the others stand on their treads",
+        {MATCH, UNDECIDED},
+        {lambda g: 1.1 * g: {MISMATCH}},
+        seed=31,
+    ),
+    Case(
+        "treads-of-two-outputs",
+        two_treads,
+        two_treads_vjp,
+        (np.array([[1.49158945e-07, 5.44158494e-06], [-1.70846258e-05, -4.22242857e-07]]),),
+        "the first tread that an entry leads to is of one output, and what it claims is hidden by that of another",
+        {MATCH, UNDECIDED},
+        {far_off: {MISMATCH}},
+    ),
+    Case(
+        "nothing-but-zeros",
+        quantised_product,
+        quantised_product_vjp,
+        (np.array([1.0170201249360315e-09, 4.195865330107464e-09, -6.847939638291068e-09]),),
+        "f is 0 wherever one entry alone goes, and climbs in treads of 1e-10 where all do",
+        {UNDECIDED, MATCH},
+        {far_off: {MISMATCH}},
+    ),
+    Case(
+        "saturated-float32",
+        saturated32,
+        saturated32_vjp,
+        (np.array([17.56919839745569, -9.667607557219256]), np.array([0.5063618442489005, 0.7279290905274032])),
+        "f is 1 all around: it has shown no digit that float32 does not have",
+        {UNDECIDED, MATCH},
+        {far_off: {MISMATCH}},
+    ),
+    Case(
+        "saturated-float32-maximum",
+        saturated_maximum,
+        saturated_maximum_vjp,
+        (np.array([-10.14252586348325, 10.060861202811967, 28.309870136549264, 39.05189835692262]),),
+        "three are tied at float32's 1: only where all of them leave it does f show its treads",
+        {UNDECIDED, MATCH},
+        {far_off: {MISMATCH}, lambda g: g + 1e-5: {MISMATCH}},
+        seed=31005754,
+    ),
+    Case(
+        "float32-beside-the-flat",
+        shrunk_gram,
+        shrunk_gram_vjp,
+        (np.array([[2.0, 3.0], [3.0, -2.0]]),),
+        "outputs with a flat of their own hide that others are rounded in float32",
+        {UNDECIDED, MATCH},
+        {far_off: {MISMATCH}, lambda g: g + 1e-5: {MISMATCH}},
+    ),
+    Case(
+        "plateau-of-ones",
+        plateau_of_ones,
+        plateau_of_ones_vjp,
+        (np.array([9.099449143843902, -28.098359957144073, -17.14174727399939, 11.684274006100406]),),
+        "log(1) = 0: f's own size says nothing of the treads inside, and one entry's steps all miss them",
+        {UNDECIDED},
+        {far_off: {MISMATCH}},
+    ),
+]
