@@ -19,7 +19,7 @@ from typing import Any, Generic, Self, SupportsFloat, SupportsIndex, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from reference_impls import _arguments, kernels
+from reference_impls import _arguments
 from reference_impls._arguments import Array
 
 Cache = TypeVar("Cache")
@@ -117,7 +117,7 @@ class BaseNetwork(ABC, Generic[Cache]):
         """Return the exact gradient of `loss` under the names and in the shapes of `parameters`."""
         inputs, targets = self._examples(X, Y)
         nothing = self._no_buffers()
-        gradients = self._backward(self._forward(inputs, nothing), targets, nothing)
+        gradients = self._backward(self._forward(inputs, nothing), targets, nothing, 1.0)
         return {name: gradients[name] for name in self.parameters}
 
     def step(self, X: npt.ArrayLike, Y: npt.ArrayLike, learning_rate: SupportsFloat) -> None:
@@ -192,9 +192,9 @@ class BaseNetwork(ABC, Generic[Cache]):
 
     def _descend(self, cache: Cache, Y: Array, learning_rate: float, buffers: Buffers) -> None:
         """Take the step that follows from a forward pass: one of the full batch unless overridden."""
-        rate = np.asarray(learning_rate, self.dtype)
-        for name, gradient in self._backward(cache, Y, buffers).items():
-            kernels.descend(self.parameters[name], gradient, rate)
+        # the few cotangents at the top are scaled, and not the many gradients that follow from them
+        for name, step in self._backward(cache, Y, buffers, learning_rate).items():
+            np.subtract(self.parameters[name], step, self.parameters[name])
 
     @abstractmethod
     def _initial_parameters(self, rng: np.random.Generator) -> dict[str, Array]:
@@ -213,5 +213,5 @@ class BaseNetwork(ABC, Generic[Cache]):
         """Return the loss from the last pre-activation."""
 
     @abstractmethod
-    def _backward(self, cache: Cache, Y: Array, buffers: Buffers) -> dict[str, Array]:
-        """Return the gradient of `_loss` for every parameter, in any order."""
+    def _backward(self, cache: Cache, Y: Array, buffers: Buffers, dloss: float) -> dict[str, Array]:
+        """Return the gradient of `_loss` for every parameter, in any order, times its cotangent `dloss`."""

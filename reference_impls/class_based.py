@@ -274,11 +274,12 @@ class MLP:
                 relu(X, out=X)
         return X
 
-    def backward(self, Y: npt.ArrayLike, buffers: Buffers | None = None) -> None:
-        """Set the gradients of the loss of the last forward pass against the labels `Y`, in all layers."""
+    def backward(self, Y: npt.ArrayLike, buffers: Buffers | None = None, dloss: float = 1.0) -> None:
+        """Set the gradients of the last forward pass's loss against the labels `Y`, times `dloss`, in all layers."""
         if buffers is None:
             buffers = Buffers.none([f"{name}.{of}" for name in self._names for of in "Wb"], len(self._names))
         dZ = sigmoid_bce_loss_backward(self.A[-1], Y, out=buffers.cotangents[-1])
+        dZ *= dloss
         for i in range(len(self._names) - 1, -1, -1):
             name = self._names[i]
             dW, db = buffers.gradients[f"{name}.W"], buffers.gradients[f"{name}.b"]
@@ -356,8 +357,8 @@ class Network(BaseNetwork[MLP]):
     def _loss(self, cache: MLP, Y: Array, buffers: Buffers) -> np.floating[Any]:
         return sigmoid_bce_loss(cache.A[-1], Y, out=buffers.losses)
 
-    def _backward(self, cache: MLP, Y: Array, buffers: Buffers) -> dict[str, Array]:
-        cache.backward(Y, buffers)
+    def _backward(self, cache: MLP, Y: Array, buffers: Buffers, dloss: float) -> dict[str, Array]:
+        cache.backward(Y, buffers, dloss)
         return self._by_name("dW", "db")
 
 

@@ -197,7 +197,7 @@ def forward(X: Array, W: Layers, b: Layers) -> tuple[Array, Layers, Layers]:
     return a, Z, A
 
 
-def backward(Y: npt.ArrayLike, Z: Layers, W: Layers, *, out: Places | None = None) -> Layers:
+def backward(Y: npt.ArrayLike, Z: Layers, W: Layers, dcost: float = 1.0, *, out: Places | None = None) -> Layers:
     """Return dZ of every layer.
 
     Parameters
@@ -208,6 +208,8 @@ def backward(Y: npt.ArrayLike, Z: Layers, W: Layers, *, out: Places | None = Non
         From `forward` with the same `W`; below the top, the activations will do: they are positive where Z is.
     W : dict of str to ndarray
         The weights.
+    dcost : float, optional
+        Cotangent of the cost.
     out : dict of str to ndarray, optional
         Where the results go.
 
@@ -225,6 +227,7 @@ def backward(Y: npt.ArrayLike, Z: Layers, W: Layers, *, out: Places | None = Non
     """
     L, out = len(W), out or {}
     dZ = {str(L): cost_backward(Y, Z[str(L)], out=out.get(str(L)))}
+    dZ[str(L)] *= dcost
     for l in reversed(range(1, L)):
         dA = kernels.linear_columns_input_gradient(dZ[str(l + 1)], W[str(l + 1)], out=out.get(str(l)))
         dZ[str(l)] = relu_backward(dA, Z[str(l)], out=dA)
@@ -335,10 +338,10 @@ class Network(BaseNetwork[Forward]):
     def _loss(self, cache: Forward, Y: Array, buffers: Buffers) -> np.floating[Any]:
         return cost(Y, cache.A[str(len(cache.W))], out=buffers.losses)
 
-    def _backward(self, cache: Forward, Y: Array, buffers: Buffers) -> dict[str, Array]:
+    def _backward(self, cache: Forward, Y: Array, buffers: Buffers, dloss: float) -> dict[str, Array]:
         places = {str(l): out for l, out in enumerate(buffers.cotangents, start=1)}
         dW, db = ({l: buffers.gradients[of + l] for l in places} for of in "Wb")
-        return _flat(*parameter_gradients(backward(Y, cache.A, cache.W, out=places), cache.A, out=(dW, db)))
+        return _flat(*parameter_gradients(backward(Y, cache.A, cache.W, dloss, out=places), cache.A, out=(dW, db)))
 
 
 def _flat(W: Layers, b: Layers) -> dict[str, Array]:

@@ -196,9 +196,10 @@ class Network(BaseNetwork[Forward]):
     def _loss(self, cache: Forward, Y: Array, buffers: Buffers) -> np.floating[Any]:
         return squared_error(cache.hidden[-1], Y, out=buffers.losses)
 
-    def _backward(self, cache: Forward, Y: Array, buffers: Buffers) -> dict[str, Array]:
+    def _backward(self, cache: Forward, Y: Array, buffers: Buffers, dloss: float) -> dict[str, Array]:
         gradients = {}
         dout = squared_error_backward(cache.hidden[-1], Y, out=buffers.cotangents[-1])
+        dout *= dloss
         for layer, name in reversed(list(enumerate(self._names()))):
             x, dW = cache.inputs[layer], buffers.gradients[name]
             if layer == 0:  # nobody asks for the gradient of X

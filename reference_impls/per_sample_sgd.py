@@ -356,9 +356,9 @@ class Network(BaseNetwork[Forward]):
         )
         return total
 
-    def _backward(self, cache: Forward, Y: Array, buffers: Buffers) -> dict[str, Array]:
+    def _backward(self, cache: Forward, Y: Array, buffers: Buffers, dloss: float) -> dict[str, Array]:
         stacks = backprop(cache, Y, self.parameters)
-        return {name: np.sum(stack, axis=0) for name, stack in stacks.items()}
+        return {name: dloss * np.sum(stack, axis=0) for name, stack in stacks.items()}
 
     def compile(self) -> Self:
         """Take steps in machine code from now on: needs numba, and seconds for the first one. Return the network."""

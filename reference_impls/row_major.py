@@ -229,9 +229,10 @@ class Network(BaseNetwork[Forward]):
     def _loss(self, cache: Forward, Y: Array, buffers: Buffers) -> np.floating[Any]:
         return sigmoid_bce_loss(cache.logits, Y, out=buffers.losses)
 
-    def _backward(self, cache: Forward, Y: Array, buffers: Buffers) -> dict[str, Array]:
+    def _backward(self, cache: Forward, Y: Array, buffers: Buffers, dloss: float) -> dict[str, Array]:
         gradients = {}
         dz = sigmoid_bce_loss_backward(cache.logits, Y, out=buffers.cotangents[-1])
+        dz *= dloss
         for layer in range(len(cache.inputs), 0, -1):
             a, W, b = cache.inputs[layer - 1], f"W{layer}", f"b{layer}"
             dW, db = buffers.gradients[W], buffers.gradients[b]

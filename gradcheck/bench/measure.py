@@ -51,7 +51,7 @@ class Settings:
     blocks: int
     rounds: int
     turn: float
-    """Seconds that short calls are repeated for: long enough for the caches to forget who was there before."""
+    """Seconds that short calls are repeated for, after one that is not counted: the caches held another's arrays."""
     patience: float
     """Seconds after which a block has no further round: of dear calls, one is enough."""
     once: float = math.inf
@@ -145,6 +145,8 @@ class Meter:
                     break
                 for k in range(len(order)):  # each time beginning with another
                     who = order[(turn + k) % len(order)]
+                    if expected[who] < LONG:
+                        calls[who]()  # finds in the caches what another has left there
                     turns[who].append(_seconds(calls[who], times[who], clock))
         finally:
             if collecting:

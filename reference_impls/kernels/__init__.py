@@ -15,7 +15,6 @@ from reference_impls.kernels.elementwise import (
     softplus_backward,
 )
 from reference_impls.kernels.layers import (
-    descend,
     linear,
     linear_columns,
     linear_columns_input_gradient,
@@ -32,7 +31,6 @@ __all__ = [
     "bce_with_logits",
     "bce_with_logits_backward",
     "compiled_pass",
-    "descend",
     "descend_one_by_one",
     "linear",
     "linear_columns",

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from gradcheck import Case
 
 __all__ = [
-    "descend",
     "linear",
     "linear_columns",
     "linear_columns_input_gradient",
@@ -171,20 +170,6 @@ def linear_columns_input_gradient(dz: Array, W: Array, *, out: Array | None = No
            [4.]])
     """
     return W.T.dot(dz, out)
-
-
-def descend(parameter: Array, gradient: Array, learning_rate: float | Array) -> None:
-    """Take one step down the gradient, in place, and use the gradient up: it becomes the step.
-
-    Examples
-    --------
-    >>> parameter, gradient = np.array([1.0, 2.0]), np.array([10.0, 20.0])
-    >>> descend(parameter, gradient, 0.1)
-    >>> parameter, gradient
-    (array([0., 0.]), array([1., 2.]))
-    """
-    np.multiply(gradient, learning_rate, gradient)
-    np.subtract(parameter, gradient, parameter)
 
 
 def gradcheck_cases() -> Iterable[Case]:

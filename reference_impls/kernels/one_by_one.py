@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from reference_impls.kernels._blocks import BLOCK, Array, ones, scratch
-from reference_impls.kernels.layers import descend, linear, linear_input_gradient
+from reference_impls.kernels.layers import linear, linear_input_gradient
 from reference_impls.kernels.losses import bce_with_logits_backward
 
 EXAMPLES = 64
@@ -110,14 +110,20 @@ def _room(n: int, weights: Sequence[Array], dtype: np.dtype[Any]) -> tuple[Array
 def _descend_product(parameter: Array, a: Array, d: Array, rate: Any) -> None:
     """Do ``parameter -= rate * a.T @ d``, as many rows at a time as make a block: they do not leave the cache."""
     if parameter.size <= BLOCK:
-        descend(parameter, a.T.dot(d, scratch(parameter.shape, d.dtype)), rate)
+        _descend(parameter, a.T.dot(d, scratch(parameter.shape, d.dtype)), rate)
         return
     rows = max(BLOCK // parameter.shape[1], 1)
     for start in range(0, len(parameter), rows):
         part = parameter[start : start + rows]
         step = scratch(part.shape, d.dtype)
         np.matmul(a.T[start : start + rows], d, out=step)  # where `dot` would copy the part of `a`
-        descend(part, step, rate)
+        _descend(part, step, rate)
+
+
+def _descend(parameter: Array, gradient: Array, rate: Any) -> None:
+    """Take the step in place, rounded as in ``parameter -= rate * gradient``, and use the gradient up."""
+    np.multiply(gradient, rate, gradient)
+    np.subtract(parameter, gradient, parameter)
 
 
 def numpy_pass(weights: Arrays, biases: Arrays, inputs: Arrays, cotangents: Arrays, Y: Array, rate: Any) -> None:
