@@ -113,7 +113,8 @@ class Accuser:
         if slopes.values:
             low, high = min(slopes.values), max(slopes.values)
             bends = _BENDS * max(abs(wrong.analytic), abs(wrong.numerical))
-            if high - low > _SAME * wrong.error and wrong.error > bends and not self._bends(entry, high - low):
+            kinks = high - low > _SAME * wrong.error and wrong.error > bends
+            if kinks and not self._bends(entry, wrong.numerical, slopes.values):
                 return self._hull(wrong, estimate, low, high) or _unclear(wrong)
         if not self._on_a_kink(entry):
             return wrong
@@ -142,10 +143,11 @@ class Accuser:
         outside = max(low - wrong.analytic, wrong.analytic - high)
         return wrong if outside > _FAR_OUTSIDE * jump and bends_one_way(self.point, (), jump) else _unclear(wrong)
 
-    def _bends(self, entry: Entry, spread: float) -> bool:
-        """Tell whether slopes nearby differ because f bends: then they differ less, the nearer one looks."""
-        nearer = slopes_nearby(self.point, entry, spread, nearer=_FINER).values
-        return bool(nearer) and max(nearer) - min(nearer) < 0.5 * spread
+    def _bends(self, entry: Entry, here: float, slopes: list[float]) -> bool:
+        """Tell whether slopes nearby are others than here because f bends: less so, the nearer one looks."""
+        off = max(abs(slope - here) for slope in slopes)
+        nearer = slopes_nearby(self.point, entry, max(slopes) - min(slopes), nearer=_FINER).values
+        return bool(nearer) and max(abs(slope - here) for slope in nearer) < 0.5 * off
 
     def _hull(self, wrong: Comparison, estimate: Estimate, low: float, high: float) -> Comparison | None:
         """Accept an entry that lies between the slopes nearby."""

@@ -84,11 +84,13 @@ class Analytic:
             As `Point` takes it; else the layer's own derivative.
         """
 
-        def own(jitter: bool = False) -> Named:
-            if jitter and self.layer.mode == "vjp" and self.layer.cotangent:
-                vectors = {name: np.asarray(array * _last_bits(rng, array)) for name, array in self.cotangents.items()}
-                return self.beside(vectors)
-            return self.beside()
+        def own(jitter: bool = False, times: int = 1) -> Named:
+            if not ((jitter or times != 1) and self.layer.mode == "vjp" and self.layer.cotangent):
+                return self.beside()
+            vectors = {name: np.asarray(array * array.dtype.type(times)) for name, array in self.cotangents.items()}
+            if jitter:
+                vectors = {name: np.asarray(array * _last_bits(rng, array)) for name, array in vectors.items()}
+            return self.beside(vectors)
 
         return Point(
             self.evaluator,

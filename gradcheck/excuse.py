@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gradcheck.claims import holds_over, is_residue, quantum
 from gradcheck.difference import CONFIDENCE, Differences
 from gradcheck.evaluate import Vector
 from gradcheck.ladder import Estimate
@@ -36,7 +37,7 @@ _TOO_SMALL = "so small that products of two such numbers underflow"
 _STILL = "f stands still here, and the change that the analytic value predicts is below what rounding inside f may hide"
 _PARTLY_STILL = "some outputs of f stand still here, and the error is below what rounding inside f may hide of them"
 _BENDS_ON_A_TREAD = "f stands still over steps so long that its slope changes as much: its inputs are rounded inside"
-_RESIDUE = "f stands still here, and what is claimed is another value at each point nearby: what rounding leaves of it"
+_RESIDUE = "f stands still here, and the claim is no multiple of the cotangent, or another nearby: a rest of rounding"
 _COARSE = (
     "the analytic value is a multiple of {0:.2g}, here and nearby: what a backward that subtracts large numbers leaves"
 )
@@ -171,12 +172,12 @@ class Excuses:
 
     def _is_residue(self, found: _Disagreement) -> str:
         """Ask whether what is claimed is what rounding leaves of larger numbers."""
-        return _RESIDUE if found.is_flat and self.point.is_residue(found.entry) else ""
+        return _RESIDUE if found.is_flat and is_residue(self.point, found.entry) else ""
 
     def _is_coarse(self, found: _Disagreement) -> str:
         """Ask whether what is claimed is a multiple of the last bits of larger numbers."""
-        quantum = 0.0 if found.kinked else self.point.quantum(found.entry, found.error)
-        return _COARSE.format(quantum) if quantum else ""
+        unit = 0.0 if found.kinked else quantum(self.point, found.entry, found.error)
+        return _COARSE.format(unit) if unit else ""
 
     def _cancels(self, found: _Disagreement) -> str:
         """Ask whether nothing is claimed, where a slope is less than the last bits of those that f has farther away."""
@@ -243,7 +244,7 @@ class Excuses:
         inputs = [point.evaluator.point[name] for name in point.gradient]
         largest = max(float(np.max(np.abs(array), initial=0.0)) for array in (point.base, *inputs))
         lost = max(_SOME * point.last_bit * largest, point.unseen) / found.error
-        return longest < lost or (may_wave and point.holds_over(found.entry, longest) < lost)
+        return longest < lost or (may_wave and holds_over(point, found.entry, longest) < lost)
 
     def _climbs_as_claimed(self, found: _Disagreement, differences: Differences) -> bool:
         """Tell whether f does what is claimed over the shortest steps that its noise, or its last bit, allows.

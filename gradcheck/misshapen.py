@@ -47,7 +47,7 @@ def _values(own: Analytic, name: str, array: Array, rng: np.random.Generator) ->
     """Say what the first entries of a reshaped gradient are; empty where they are undecided."""
     primal = own.layer.primals[name]
     gradient = real_parts({name: complex_where(primal, array)})
-    point = own.point(gradient, rng, lambda jitter=False: gradient)
+    point = own.point(gradient, rng, lambda **_: gradient)
     entries = [(name, index) for index in np.ndindex(gradient[name].shape)][:_LOOKED_INTO]
     judge = Judge(point, default_rtol([array.dtype, primal.dtype]), allow_kinks=True)
     verdicts = {comparison.verdict for comparison in judge.entries(entries).comparisons}

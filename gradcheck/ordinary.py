@@ -13,7 +13,8 @@ from gradcheck.layer import Array
 from gradcheck.nearby import ABOVE, BELOW, slope_of
 from gradcheck.point import Entry, Point
 
-_SIZES = (1.0, 0.25, 4.0)  # of the typical entry of each array, at ordinary values
+SIZES = (1.0, 0.25, 4.0)
+"""Of the typical entry of each array, at ordinary values."""
 _RIGHT = 1e-2  # of a slope: so near it a right value comes
 _OFFSET = 0.5  # of an error: an entry that is off by as much there is off everywhere
 _SOME = 16.0  # last bits
@@ -77,15 +78,15 @@ class OrdinaryValues:
     def _places(self) -> Generator[None, None, None]:
         """Move the point, and f's outputs with it, to each of these values in turn."""
         with self._point.away() as at:
-            for size in _SIZES:
+            for size in SIZES:
                 for name in self._point.gradient:  # constants stay
-                    self._point.evaluator.point[name][...] = _scaled(at[name], size)
+                    self._point.evaluator.point[name][...] = scaled(at[name], size)
                 self._point.base = self._point.evaluator.outputs("all inputs at ordinary values", far=True)
                 if np.all(np.isfinite(self._point.base)):
                     yield
 
 
-def _scaled(array: Array, size: float) -> Array:
+def scaled(array: Array, size: float) -> Array:
     """Return an array in its own dtype, scaled so that a typical entry is of this size; zeros stay."""
     sizes = np.abs(array[(array != 0) & np.isfinite(array)])
     return (array * (size / np.median(sizes))).astype(array.dtype) if sizes.size else array

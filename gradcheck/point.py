@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 
 import numpy as np
@@ -23,12 +23,6 @@ _INSENSITIVE = 1e-9  # a bar below this part of f's own size bounds a zero gradi
 _UNLIKE = 4.0  # two measurements of the same noise do not differ by more
 _FLAT = 1e-6  # a bar below this part of the slopes farther away does so too
 _REPEATS = 4
-_PARTS = (1.0, 0.37, 0.71, 0.13, 0.043)  # of a step: few values of a wave may be alike by accident
-_OTHERS = 0.05  # of a value: so far apart are those that rounding draws anew
-_SUBTRACTED = 2.0**12  # times the largest number seen: what a backward may subtract
-_QUANTA = 4.0  # that its rounding may be off by
-_BITS_BY_CHANCE = 2.0**-4  # low bits of one value may be empty by accident
-_NEARBY = (2.0**-20, 2.0**-8)  # as a part of the entries: a float32 inside takes what is less for the same
 _FARTHER = 2.0**20  # over the finest spacing: a millionth of its size, which resolves a small entry among larger ones
 _INSIDE = 16.0  # last bits of a difference inside f
 _CANCELLED = 64.0  # last bits of f's own size that terms which cancel may leave of a gradient
@@ -53,7 +47,7 @@ class Point:
         `Evaluator.point`.
     again : callable
         ``again()`` returns the same at the evaluator's moved point; ``again(jitter=True)`` with the cotangent changed
-        in its last bits.
+        in its last bits, ``again(times=3)`` with so many times the cotangent, where there is one to be given.
     rng : numpy.random.Generator
         For directions.
 
@@ -88,7 +82,7 @@ class Point:
         self.noise = self.close_noise = noise.floor(base, eps)
         self.last_bit = float(eps.max(initial=0.0))
         self._home = base
-        self.scale = {name: _scale(array) for name, array in gradient.items()}
+        self.scale = {name: scale_of(array) for name, array in gradient.items()}
         self._eps = eps
         self._shared: Callable[[Entry], Differences | None] | None = None
         self._ray: tuple[Entry, EntryRay] | None = None
@@ -287,77 +281,6 @@ class Point:
         cap = math.sqrt(float(np.finfo(self.gradient[name].dtype).eps)) * max(self.scale.values())
         return min(4.0 * float(self._spread()[name][index]), cap)
 
-    def is_residue(self, entry: Entry) -> bool:
-        """Tell whether an analytic entry is all that rounding leaves of larger numbers: it is another nearby.
-
-        Last bits of the inputs may be lost in larger numbers, and rounding go the same way each time; so the point is
-        moved farther than that.
-        """
-        analytic = self.analytic(entry)
-        largest = max(*self.scale.values(), self.size / self.reach(entry))
-        if abs(analytic) <= math.sqrt(float(np.finfo(self.gradient[entry[0]].dtype).eps)) * largest:
-            for part in _NEARBY:
-                with closing(self._moved(entry, part)) as others:  # the point is put back before anybody else looks
-                    if any(abs(each - analytic) > 0.5 * abs(analytic) for each in others):
-                        return True
-            return False
-        # a large one may be another nearby for kinks: then it is one of few
-        values = np.sort([analytic, *self._moved(entry, _NEARBY[0])])
-        return bool(np.all(np.diff(values) > _OTHERS * abs(analytic)))
-
-    def holds_over(self, entry: Entry, longest: float) -> float:
-        """Return over how long a step of the entry, on both sides, its analytic value stays about the same.
-
-        From there on it predicts other changes of f, which may cancel these: a wave's do. At a kink it is another on
-        each side, and stays so.
-        """
-        name, index = entry
-        alike, step = 0.5 * abs(self.analytic(entry)), longest
-        with self.away() as at:
-
-            def value(move: float) -> float:
-                self.evaluator.point[name][index] = at[name][index] + at[name].dtype.type(move)
-                with np.errstate(all="ignore"):
-                    return float(self.again()[name][index])
-
-            while step > float(np.spacing(np.abs(at[name][index]))):
-                sides = ([value(side * part) for part in _PARTS] for side in (step, -step))
-                if all(max(values) - min(values) <= alike for values in sides):
-                    break
-                step /= 16
-        return step
-
-    def quantum(self, entry: Entry, error: float) -> float:
-        """Return what an analytic entry is a whole multiple of, at points nearby as well; 0 if an error is larger.
-
-        Where a backward subtracts numbers that are so much larger than what remains, that is a multiple of their last
-        bits, and off by as much as these are worth. What is rounded to few digits is a multiple too, but of what would
-        be the last bit of numbers that are larger than any.
-        """
-        quantum = float(noise.lowest_bit(self.analytic(entry)))
-        if error > _QUANTA * quantum:
-            return 0.0
-        eps = float(np.finfo(self.gradient[entry[0]].dtype).eps)
-        here = max(self.size, _SUBTRACTED * max(_scale(self.cotangent), *self.scale.values()))
-        largest = max(here, *(_SUBTRACTED * _scale(self.evaluator.point[name]) for name in self.gradient))
-        if quantum > largest * eps:
-            return 0.0
-        moved = list(self._moved(entry, _NEARBY[-1]))
-        coarse = bool(np.all(noise.lowest_bit(np.array(moved)) >= _BITS_BY_CHANCE * quantum))
-        # one that is the same everywhere may be simple, and a multiple for that
-        return quantum if coarse and (len(set(moved)) > 1 or quantum <= here * eps) else 0.0
-
-    def _moved(self, entry: Entry, part: float) -> Generator[float, None, None]:
-        """Yield an analytic entry at some points at which all inputs have moved by a part of themselves."""
-        name, index = entry
-        with self.away() as at:
-            for _ in range(_REPEATS):
-                for key in self.gradient:  # constants stay
-                    shift = part * at[key] * signed(self.rng, at[key].shape)
-                    self.evaluator.point[key][...] = at[key] + shift.astype(at[key].dtype)
-                with np.errstate(all="ignore"):
-                    yield float(self.again()[name][index])
-
     def _is_rounding(self, entry: Entry) -> bool:
         """Tell whether an analytic entry is no larger than what rounding does to its array."""
         spread = self._spread()[entry[0]]  # of all its entries: one alone may by chance not change
@@ -383,7 +306,7 @@ class Point:
         return spread
 
 
-def _scale(gradient: Array) -> float:
+def scale_of(gradient: Array) -> float:
     """Return the largest finite magnitude."""
     size = largest(gradient)
     return size if math.isfinite(size) else largest(gradient[np.isfinite(gradient)])

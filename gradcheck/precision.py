@@ -8,9 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from gradcheck.analytic import Analytic
+from gradcheck.evaluate import BudgetSpent
 from gradcheck.layer import Array, Layer, Named
+from gradcheck.ordinary import SIZES, scaled
 from gradcheck.parts import eps_of, parts, real_parts
-from gradcheck.probe import signed
+from gradcheck.probe import natural, signed
 from gradcheck.report import Comparison, Verdict
 from gradcheck.summarise import MISMATCHES_KEPT
 from gradcheck.tally import Tally
@@ -22,6 +24,7 @@ _FEW = 32.0  # last bits of the largest entry, or of the largest weighted output
 _FARTHER = 2.0**-9  # every other point lies so far away
 _LAST_BITS = 8  # so far away points are looked at: off a tie that rounding made
 _MOSTLY = 0.5  # of them, where an entry is right: then it is at a tie in low precision, and beside it in float64
+_ROUGHLY = 1e-2
 _UNDERFLOW = 1e3  # products of a few numbers underflow before their result does
 
 
@@ -60,6 +63,10 @@ def compare_low(
     is what rounding leaves of zero: undecided. So is what is no farther off than the float64 gradient goes when the
     inputs change in their last bits: the function is to blame, and not its backward.
 
+    So is what is off by less than f can show in low precision over a step as small as the entry itself (where f is 0,
+    by less than last bits of the gradient at ordinary values), if the two agree at ordinary values: ``log(cosh(x))``
+    at 1e-8 has lost its digits before anything else is computed.
+
     Where the two agree at most points a few last bits away, the point itself lies on a tie in low precision and beside
     it in float64: nothing is wrong.
     """
@@ -96,13 +103,28 @@ def compare_low(
         zero = finite & ~right[0] & ~tied & (np.abs(around[0]) <= changes) & (largest < typical)
         moves = np.stack([np.abs(there[name] - fine) for _, there in beside[1::2]])  # by last bits
         loose = finite & ~right[0] & ~tied & ~zero & (np.abs(around[0]) <= np.max(moves, axis=0))
+        lost = finite & ~right[0] & ~tied & ~zero & ~loose
+        if lost.any():
+            agree, ordinary = _at_ordinary_values(widened, name, relative)
+            size = natural(parts(widened.own.layer.primals[name]))
+            shown = share / size if share else ordinary  # where f is 0 itself it shows nothing at all
+            lost &= agree & (np.abs(around[0]) <= _FEW * eps * shown)
         failing = {c.index for c in tally.comparisons if c.verdict is Verdict.MISMATCH}
         tie = Verdict.KINK if allow_kinks else Verdict.INCONCLUSIVE
         found = []
         for where, verdict, reason in (
-            (~(right[0] | tied | zero | loose) | ~finite, Verdict.MISMATCH, f"right in float64, wrong in {dtype}"),
+            (
+                ~(right[0] | tied | zero | loose | lost) | ~finite,
+                Verdict.MISMATCH,
+                f"right in float64, wrong in {dtype}",
+            ),
             (zero, Verdict.INCONCLUSIVE, f"another in {dtype} at each point nearby: what rounding leaves of zero"),
             (loose, Verdict.INCONCLUSIVE, f"in float64 too it changes as much with the inputs' last bits in {dtype}"),
+            (
+                lost,
+                Verdict.INCONCLUSIVE,
+                f"{dtype} shows no change of f as small as this, and is right at ordinary values",
+            ),
             (tied, tie, f"on a kink: a tie in {dtype} that is none in float64; a few last bits away the two agree"),
         ):
             bars = rounding + (np.abs(coarse - fine) if verdict is not Verdict.MISMATCH else 0.0)
@@ -143,6 +165,37 @@ def _largest_share(own: Analytic) -> float:
     """Return the largest weighted output: terms of its size may cancel in a backward."""
     flatten = own.evaluator.flatten
     return float(np.max(np.abs(flatten(own.outputs) * flatten(own.cotangents)), initial=0.0))
+
+
+def _at_ordinary_values(widened: Widened, name: str, rtol: float) -> tuple[Array, float]:
+    """Tell of which entries both gradients are about the same at ordinary values, and not nothing at one of them.
+
+    Returns
+    -------
+    agree : ndarray of bool
+        Which.
+    largest : float
+        The largest entry there.
+    """
+    evaluator = widened.own.evaluator
+    agree = np.ones(widened.gradient[name].shape, bool)
+    known, most = np.zeros_like(agree), 0.0
+    with evaluator.away() as at:
+        for size in SIZES:
+            for key in evaluator.layer.wrt:
+                evaluator.point[key][...] = scaled(at[key], size)
+            try:
+                with np.errstate(all="ignore"):
+                    off, high = widened.residuals()
+            except BudgetSpent:
+                raise
+            except Exception:  # nobody asked for this point
+                continue
+            largest = _largest(high)
+            agree &= ~(np.abs(off[name]) > _ROUGHLY * np.abs(high[name]) + rtol * largest)
+            known |= np.isfinite(off[name]) & (np.abs(high[name]) > _ROUGHLY * largest)
+            most = max(most, largest)
+    return agree & known, most
 
 
 def _residuals_beside(widened: Widened) -> list[tuple[Named, Named]]:

@@ -95,7 +95,8 @@ def forgotten(analytic: float, differences: Differences, level: Level, estimate:
     if not (_CLEARLY * level.noise < error < estimate.error_bar < math.inf):
         return ""
     finer = differences.level(level.step / 4)
-    if abs(finer.central - level.central) > _STEADY * error or _CLEARLY * finer.noise >= error:
+    noise = level.noise * level.step / finer.step  # the first look's own: waves may have been taken for more since
+    if abs(finer.central - level.central) > _STEADY * error or _CLEARLY * noise >= error:
         return ""
     return f"off by {error:.2g} at two small steps, more than noise, and the rest is vaguer"
 

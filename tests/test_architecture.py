@@ -37,6 +37,7 @@ ORDER = [
     "kink",
     "tolerance",
     "point",
+    "claims",
     "analytic",
     "widened",
     "complex_step",

@@ -100,6 +100,18 @@ def entropy_of_one_vjp(g, x):
     return g * p * (slope - p @ slope)
 
 
+def norm_of_constants(x, w):
+    pairs = np.repeat((x * w)[:, np.newaxis], 2, axis=1)
+    centred = pairs - pairs.mean(axis=1, keepdims=True)
+    return centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + 1e-5)
+
+
+def norm_of_constants_vjp(g, x, w):
+    h, r = norm_of_constants(x, w), 1e5**0.5  # the variance is 0
+    d = (r * (g - g.mean(axis=1, keepdims=True) - h * (g * h).mean(axis=1, keepdims=True))).sum(axis=1)
+    return np.array([d @ w]), d * x[0]
+
+
 LOST = [
     Case(
         "bias-before-a-norm",
@@ -187,5 +199,14 @@ LOST = [
         "the largest probability rounds to 1, and what the others take from it is lost; f, of 1e-21, shows no trace",
         {UNDECIDED},
         {lambda g: 2 * g: {MISMATCH}, lambda g: 1.1 * g: {MISMATCH}, far_off: {MISMATCH}},
+    ),
+    Case(
+        "norm-of-constants",
+        norm_of_constants,
+        norm_of_constants_vjp,
+        (np.array([0.0]), np.array([1.0, -1.0])),
+        "300 less 300 leaves 1e-14, which no other number tells the size of; but it does not grow with the cotangent",
+        {MATCH, UNDECIDED},
+        {far_off: {MISMATCH}},
     ),
 ]

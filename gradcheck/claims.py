@@ -1,0 +1,108 @@
+"""What do analytic values beside the point tell of one at the point? What rounding left of it, and how far it holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from contextlib import closing
+
+import numpy as np
+
+from gradcheck import noise
+from gradcheck.point import Entry, Point, scale_of
+from gradcheck.probe import signed
+
+_REPEATS = 4
+_TIMES = (1, 3, 5, 7)  # the cotangent: products with 2 and 4 are not rounded
+_PARTS = (1.0, 0.37, 0.71, 0.13, 0.043)  # of a step: few values of a wave may be alike by accident
+_OTHERS = 0.05  # of a value: so far apart are those that rounding draws anew
+_SUBTRACTED = 2.0**12  # times the largest number seen: what a backward may subtract
+_QUANTA = 16.0  # that its rounding may be off by
+_BITS_BY_CHANCE = 2.0**-4  # low bits of one value may be empty by accident
+_NEARBY = (2.0**-20, 2.0**-8)  # as a part of the entries: a float32 inside takes what is less for the same
+
+
+def is_residue(point: Point, entry: Entry) -> bool:
+    """Tell whether an analytic entry is all that rounding leaves of larger numbers.
+
+    Then it does not grow with the cotangent as a derivative does. Or it is another nearby: last bits of the inputs may
+    be lost in larger numbers, and rounding go the same way each time; so the point is moved farther than that.
+    """
+    analytic = point.analytic(entry)
+    if not _is_affine([_claim(point, entry, times=times) for times in _TIMES]):
+        return True
+    largest = max(*point.scale.values(), point.size / point.reach(entry))
+    if abs(analytic) <= math.sqrt(float(np.finfo(point.gradient[entry[0]].dtype).eps)) * largest:
+        for part in _NEARBY:
+            with closing(_moved(point, entry, part)) as others:  # the point is put back before anybody else looks
+                if any(abs(each - analytic) > 0.5 * abs(analytic) for each in others):
+                    return True
+        return False
+    # a large one may be another nearby for kinks: then it is one of few
+    values = np.sort([analytic, *_moved(point, entry, _NEARBY[0])])
+    return bool(np.all(np.diff(values) > _OTHERS * abs(analytic)))
+
+
+def _is_affine(values: list[float]) -> bool:
+    """Tell whether values at evenly spaced multiples of the cotangent lie on a line."""
+    bends = np.abs(np.diff(values, 2))
+    return bool(np.all(bends <= _OTHERS * max(map(abs, values))))
+
+
+def holds_over(point: Point, entry: Entry, longest: float) -> float:
+    """Return over how long a step of the entry, on both sides, its analytic value stays about the same.
+
+    From there on it predicts other changes of f, which may cancel these: a wave's do. At a kink it is another on
+    each side, and stays so.
+    """
+    name, index = entry
+    alike, step = 0.5 * abs(point.analytic(entry)), longest
+    with point.away() as at:
+
+        def value(move: float) -> float:
+            point.evaluator.point[name][index] = at[name][index] + at[name].dtype.type(move)
+            return _claim(point, entry)
+
+        while step > float(np.spacing(np.abs(at[name][index]))):
+            sides = ([value(side * part) for part in _PARTS] for side in (step, -step))
+            if all(max(values) - min(values) <= alike for values in sides):
+                break
+            step /= 16
+    return step
+
+
+def quantum(point: Point, entry: Entry, error: float) -> float:
+    """Return what an analytic entry is a whole multiple of, at points nearby as well; 0 if an error is larger.
+
+    Where a backward subtracts numbers that are so much larger than what remains, that is a multiple of their last
+    bits, and off by as much as these are worth. What is rounded to few digits is a multiple too, but of what would
+    be the last bit of numbers that are larger than any.
+    """
+    unit = float(noise.lowest_bit(point.analytic(entry)))
+    if error > _QUANTA * unit:
+        return 0.0
+    eps = float(np.finfo(point.gradient[entry[0]].dtype).eps)
+    here = max(point.size, _SUBTRACTED * max(scale_of(point.cotangent), *point.scale.values()))
+    largest = max(here, *(_SUBTRACTED * scale_of(point.evaluator.point[name]) for name in point.gradient))
+    if unit > largest * eps:
+        return 0.0
+    moved = list(_moved(point, entry, _NEARBY[-1]))
+    coarse = bool(np.all(noise.lowest_bit(np.array(moved)) >= _BITS_BY_CHANCE * unit))
+    # one that is the same everywhere may be simple, and a multiple for that
+    return unit if coarse and (len(set(moved)) > 1 or unit <= here * eps) else 0.0
+
+
+def _claim(point: Point, entry: Entry, **how: int) -> float:
+    """Return an analytic entry where the point has been moved to, for the cotangent or so many `times` that."""
+    with np.errstate(all="ignore"):
+        return float(point.again(**how)[entry[0]][entry[1]])
+
+
+def _moved(point: Point, entry: Entry, part: float) -> Generator[float, None, None]:
+    """Yield an analytic entry at some points at which all inputs have moved by a part of themselves."""
+    with point.away() as at:
+        for _ in range(_REPEATS):
+            for key in point.gradient:  # constants stay
+                shift = part * at[key] * signed(point.rng, at[key].shape)
+                point.evaluator.point[key][...] = at[key] + shift.astype(at[key].dtype)
+            yield _claim(point, entry)
