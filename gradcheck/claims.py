@@ -7,13 +7,15 @@ from collections.abc import Generator
 from contextlib import closing
 
 import numpy as np
+import numpy.typing as npt
 
 from gradcheck import noise
 from gradcheck.point import Entry, Point, scale_of
 from gradcheck.probe import signed
 
 _REPEATS = 4
-_TIMES = (1, 3, 5, 7)  # the cotangent: products with 2 and 4 are not rounded
+_EXACT, _ROUNDED = (2, 4, 8), (3, 5, 7)  # times the cotangent
+_BESIDE = 8.0  # last bits of an entry
 _PARTS = (1.0, 0.37, 0.71, 0.13, 0.043)  # of a step: few values of a wave may be alike by accident
 _OTHERS = 0.05  # of a value: so far apart are those that rounding draws anew
 _SUBTRACTED = 2.0**12  # times the largest number seen: what a backward may subtract
@@ -22,15 +24,30 @@ _BITS_BY_CHANCE = 2.0**-4  # low bits of one value may be empty by accident
 _NEARBY = (2.0**-20, 2.0**-8)  # as a part of the entries: a float32 inside takes what is less for the same
 
 
-def is_residue(point: Point, entry: Entry) -> bool:
-    """Tell whether an analytic entry is all that rounding leaves of larger numbers.
+def rests(point: Point) -> dict[str, npt.NDArray[np.bool_]]:
+    """Tell of each analytic entry whether it is a rest of rounding: no multiple of the cotangent, as a derivative is.
 
-    Then it does not grow with the cotangent as a derivative does. Or it is another nearby: last bits of the inputs may
-    be lost in larger numbers, and rounding go the same way each time; so the point is moved farther than that.
+    For 2, 4 and 8 times the cotangent, products that are not rounded, it is: a formula that is not linear is not.
+    """
+    with np.errstate(all="ignore"):
+        exact = [(times, point.again(times=times)) for times in _EXACT]
+        others = [point.gradient, *(point.again(times=times) for times in _ROUNDED)]
+        found = {}
+        for name, gradient in point.gradient.items():
+            is_multiple = np.all([several[name] == times * gradient for times, several in exact], axis=0)
+            values = np.stack([several[name] for several in others])
+            bends = np.abs(np.diff(values, 2, axis=0)).max(axis=0)
+            found[name] = is_multiple & (bends > _OTHERS * np.abs(values).max(axis=0))
+    return found
+
+
+def is_residue(point: Point, entry: Entry) -> bool:
+    """Tell whether an analytic entry is all that rounding leaves of larger numbers: it is another nearby.
+
+    Last bits of the inputs may be lost in larger numbers, and rounding go the same way each time; so the point is
+    moved farther than that.
     """
     analytic = point.analytic(entry)
-    if not _is_affine([_claim(point, entry, times=times) for times in _TIMES]):
-        return True
     largest = max(*point.scale.values(), point.size / point.reach(entry))
     if abs(analytic) <= math.sqrt(float(np.finfo(point.gradient[entry[0]].dtype).eps)) * largest:
         for part in _NEARBY:
@@ -43,17 +60,11 @@ def is_residue(point: Point, entry: Entry) -> bool:
     return bool(np.all(np.diff(values) > _OTHERS * abs(analytic)))
 
 
-def _is_affine(values: list[float]) -> bool:
-    """Tell whether values at evenly spaced multiples of the cotangent lie on a line."""
-    bends = np.abs(np.diff(values, 2))
-    return bool(np.all(bends <= _OTHERS * max(map(abs, values))))
-
-
 def holds_over(point: Point, entry: Entry, longest: float) -> float:
     """Return over how long a step of the entry, on both sides, its analytic value stays about the same.
 
     From there on it predicts other changes of f, which may cancel these: a wave's do. At a kink it is another on
-    each side, and stays so.
+    each side.
     """
     name, index = entry
     alike, step = 0.5 * abs(point.analytic(entry)), longest
@@ -63,9 +74,10 @@ def holds_over(point: Point, entry: Entry, longest: float) -> float:
             point.evaluator.point[name][index] = at[name][index] + at[name].dtype.type(move)
             return _claim(point, entry)
 
-        while step > float(np.spacing(np.abs(at[name][index]))):
-            sides = ([value(side * part) for part in _PARTS] for side in (step, -step))
-            if all(max(values) - min(values) <= alike for values in sides):
+        least = float(np.spacing(np.abs(at[name][index])))
+        beside = {side: value(_BESIDE * side * least) for side in (1.0, -1.0)}
+        while step > least:
+            if all(abs(value(side * part * step) - beside[side]) <= alike for part in _PARTS for side in beside):
                 break
             step /= 16
     return step
@@ -92,10 +104,10 @@ def quantum(point: Point, entry: Entry, error: float) -> float:
     return unit if coarse and (len(set(moved)) > 1 or unit <= here * eps) else 0.0
 
 
-def _claim(point: Point, entry: Entry, **how: int) -> float:
-    """Return an analytic entry where the point has been moved to, for the cotangent or so many `times` that."""
+def _claim(point: Point, entry: Entry) -> float:
+    """Return an analytic entry where the point has been moved to."""
     with np.errstate(all="ignore"):
-        return float(point.again(**how)[entry[0]][entry[1]])
+        return float(point.again()[entry[0]][entry[1]])
 
 
 def _moved(point: Point, entry: Entry, part: float) -> Generator[float, None, None]:

@@ -102,7 +102,7 @@ def examine_multiple(evaluator: Evaluator, tangents: Named, expected: Named, fou
 
     Columns alone, for which a tangent is 1 in one entry, show no square and no ``abs(t)``. All arithmetic that is
     linear gives the same to the last bit, whatever cancels, but for what underflows. A vjp needs no such question:
-    it is compared with differences for a random cotangent.
+    it is compared with differences for a random cotangent, and `claims.rests` asks it where f stands still.
 
     Parameters
     ----------

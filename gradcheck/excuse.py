@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
-from gradcheck.claims import holds_over, is_residue, quantum
+from gradcheck.claims import holds_over, is_residue, quantum, rests
 from gradcheck.difference import CONFIDENCE, Differences
 from gradcheck.evaluate import Vector
 from gradcheck.ladder import Estimate
@@ -26,7 +29,7 @@ _FAR, _ODD = 2.0, 0.37  # times the scale of an entry; the second is no multiple
 _FARTHEST = 64.0  # times the scale of an entry, on both sides
 _NEARLY_ALL = 0.05
 _SHOWN = 0.02  # of the noise
-_FINEST = 64.0  # last bits of an entry
+_FINEST, _SHORTEST = 64.0, 16.0  # last bits of an entry
 _WAVE_LENGTH = 0.1  # of the length of a wave: steps so short show its slope
 _SAME = 0.2  # of an error: so near what is claimed
 _TOO_WIDE = "noise hides the difference over steps as small as the entry itself; longer ones see f from too far away"
@@ -81,19 +84,6 @@ class Excuses:
     def __init__(self, point: Point) -> None:
         self.point = point
         self._ordinary = OrdinaryValues(point)
-        self._known_grain: Grain | None = None
-        self._asked: tuple[Callable[[_Disagreement], str], ...] = (
-            self._seen_from_afar,
-            self._underflows,
-            self._stands_still,
-            self._bends_on_a_tread,
-            self._stands_partly_still,
-            self._is_residue,
-            self._is_coarse,
-            self._cancels,
-            self._is_a_wave,
-            self._is_lost_inside,
-        )
 
     def excuse(self, entry: Entry, result: Comparison, estimate: Estimate, *, may_wave: bool = True) -> str:
         """Return what may explain it; empty if nothing does.
@@ -110,7 +100,7 @@ class Excuses:
             Whether to ask how long claims of a wave stay the same where f stands still, at some backwards each.
         """
         found = _Disagreement(entry, result, estimate, may_wave)
-        return next((why for ask in self._asked if (why := ask(found))), "")
+        return next((why for ask in self._ASKED if (why := ask(self, found))), "")
 
     def _seen_from_afar(self, found: _Disagreement) -> str:
         """Ask whether steps were far longer than the entry, and those as short as it may show nothing."""
@@ -155,24 +145,28 @@ class Excuses:
         """
         differences, step, longest = self._along(found), found.estimate.step, self._longest(found)
         lengths = np.where(differences.moves(step) == 0, step, 0.0)
-        if found.error <= differences.lost(lengths):
-            _stretch(differences, lengths, longest)
-            if found.error <= differences.lost(lengths):
-                return _HIDDEN
-        if not found.is_flat and lengths.any():
+        # less than last bits of outputs of size 1, which may be made of ones, is hidden by any of them
+        made_of_ones = _SOME * self.point.last_bit * float(np.abs(differences.cotangent).sum())
+        tiny = found.error * self.point.reach(found.entry) <= made_of_ones
+        if not (found.is_flat or tiny) and lengths.any():
             differences.explore()
             reacts = differences.reached | (differences.moves(_FARTHEST * differences.ray.scale) > 0)
             lengths[~reacts] = 0.0  # what never reacts hides nothing beside what does
         if not lengths.any():
             return ""
         _stretch(differences, lengths, longest)
-        if not self._grain().hides(found.error, differences.everywhere(lengths)):
+        if found.error <= differences.lost(lengths):
+            return _HIDDEN
+        if not self._grain.hides(found.error, differences.everywhere(lengths)):
             return ""
         return _STILL if found.is_flat else _PARTLY_STILL
 
     def _is_residue(self, found: _Disagreement) -> str:
         """Ask whether what is claimed is what rounding leaves of larger numbers."""
-        return _RESIDUE if found.is_flat and is_residue(self.point, found.entry) else ""
+        if not found.is_flat:
+            return ""
+        name, index = found.entry
+        return _RESIDUE if self._rests[name][index] or is_residue(self.point, found.entry) else ""
 
     def _is_coarse(self, found: _Disagreement) -> str:
         """Ask whether what is claimed is a multiple of the last bits of larger numbers."""
@@ -187,7 +181,9 @@ class Excuses:
         farther = _FAR * differences.ray.scale
         steepest = float(np.abs(differences.cotangent) @ differences.moves(farther)) / farther
         slope = abs(found.result.numerical) + found.estimate.error_bar
-        return _CANCELS if slope <= _SOME * self.point.last_bit * steepest else ""
+        # far away an exponential is steeper than anything that was subtracted here
+        hides = slope <= _SOME * self.point.last_bit * steepest and self._ordinary.hides(found.entry, slope)
+        return _CANCELS if hides else ""
 
     def _is_a_wave(self, found: _Disagreement) -> str:
         """Ask whether f may be a wave that is too short for the step which the entry was compared at.
@@ -208,7 +204,8 @@ class Excuses:
             if noise <= max(_NEARLY_ALL * span, bits):
                 break
         else:
-            return _WAVE
+            # waves of such a height and slope that are shorter than a few last bits of the entry, no input can show
+            return "" if found.error * _SHORTEST * ray.spacing > max(span, noise) else _WAVE
         if found.kinked:
             return ""
         rounded = max(bits, _SOME * self.point.last_bit * span)
@@ -218,14 +215,33 @@ class Excuses:
 
     def _is_lost_inside(self, found: _Disagreement) -> str:
         """Ask whether the error is below the last bits of f at ordinary values, where the backward is right."""
-        return _LOST_INSIDE if not found.kinked and self._ordinary.excuse(found.entry, found.error) else ""
+        if found.kinked or not self._ordinary.hides(found.entry, found.error):
+            return ""
+        return _LOST_INSIDE if self._ordinary.is_right(found.entry, found.error) else ""
+
+    # functions, not methods of this one: those would keep it, and the user's arrays, until the collector runs
+    _ASKED: ClassVar[tuple[Callable[[Excuses, _Disagreement], str], ...]] = (
+        _seen_from_afar,
+        _underflows,
+        _stands_still,
+        _bends_on_a_tread,
+        _stands_partly_still,
+        _is_residue,
+        _is_coarse,
+        _cancels,
+        _is_a_wave,
+        _is_lost_inside,
+    )
 
     # ------------------------------------------------------------------ what they ask
 
+    @cached_property
     def _grain(self) -> Grain:
-        if self._known_grain is None:
-            self._known_grain = Grain(self.point)
-        return self._known_grain
+        return Grain(self.point)
+
+    @cached_property
+    def _rests(self) -> dict[str, npt.NDArray[np.bool_]]:
+        return rests(self.point)
 
     def _longest(self, found: _Disagreement) -> float:
         return max(found.estimate.step, self.point.reach(found.entry))
@@ -244,7 +260,11 @@ class Excuses:
         inputs = [point.evaluator.point[name] for name in point.gradient]
         largest = max(float(np.max(np.abs(array), initial=0.0)) for array in (point.base, *inputs))
         lost = max(_SOME * point.last_bit * largest, point.unseen) / found.error
-        return longest < lost or (may_wave and holds_over(point, found.entry, longest) < lost)
+        if longest < lost or not may_wave:
+            return longest < lost
+        holds = holds_over(point, found.entry, longest)
+        ones = _SOME * point.last_bit / found.error  # what f is made of may be of size 1, where nothing else is
+        return holds < lost or holds < min(longest, ones)
 
     def _climbs_as_claimed(self, found: _Disagreement, differences: Differences) -> bool:
         """Tell whether f does what is claimed over the shortest steps that its noise, or its last bit, allows.
@@ -256,9 +276,10 @@ class Excuses:
         noise, bits = differences.noise_at(1.0), CONFIDENCE * self.point.last_bit * differences.size
         for least in dict.fromkeys((noise, min(noise, bits))):
             finest = max(least / (_WAVE_LENGTH * found.error), _FINEST * differences.ray.spacing)
+            levels = (differences.level(times * finest) for times in (1, 2))
             if 2 * finest < _WITHIN * found.estimate.step and all(
-                abs(differences.level(times * finest).central - found.result.analytic) <= _SAME * found.error
-                for times in (1, 2)
+                level.central != 0 and abs(level.central - found.result.analytic) <= _SAME * found.error
+                for level in levels  # 0 is no slope, but what a tread shows
             ):
                 return True
         return False

@@ -14,6 +14,8 @@ from gradcheck.probe import Ray, power_of_two
 _SMALL = 1e-6  # an entry so much smaller than 1 gets steps of its own
 _SAFETY = 2.0  # on truncation: enough for errors of first order in the step, of which half a decade shows 2/3
 _COMPARED = 3  # a level is judged by its change to the next two
+_HUGE = 1e300
+_WIDEST = 1e4  # the coarsest step of all, in units of the point
 RATIO = math.sqrt(10.0)
 """From one level of the ladder to the next: half a decade."""
 
@@ -113,6 +115,16 @@ def climb_down(differences: Differences, *, top: float = 1.0, hopeless: float = 
             largest = max(largest, abs(level.central))
     # an output that reacts at some step has noise at every step
     return [replace(level, noise=differences.noise_at(level.step)) for level in levels]
+
+
+def wider(differences: Differences, levels: list[Level]) -> list[Level]:
+    """Return levels at steps still coarser than those of a ladder, coarse to fine."""
+    found: list[Level] = []
+    step = levels[0].step * 4
+    while step <= min(_WIDEST * differences.ray.scale, _HUGE):
+        found.insert(0, differences.level(step))
+        step *= 4
+    return found
 
 
 def best(levels: list[Level]) -> Estimate:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import closing
 from functools import cached_property
 
 import numpy as np
 
-from gradcheck.evaluate import BudgetSpent
-from gradcheck.layer import Array
+from gradcheck.evaluate import BudgetSpent, Vector
+from gradcheck.layer import Array, Named
 from gradcheck.nearby import ABOVE, BELOW, slope_of
 from gradcheck.point import Entry, Point
 
@@ -39,54 +37,74 @@ class OrdinaryValues:
     def __init__(self, point: Point) -> None:
         self._point = point
 
-    def excuse(self, entry: Entry, error: float) -> bool:
-        """Tell whether an error is below the last bits of f at ordinary values, and the entry right at some of them."""
-        change = error * self._point.reach(entry)
-        least = _SOME * self._point.last_bit * _LARGEST
-        return change <= least and change <= self._last_bits and self._is_right(entry, error)
+    def hides(self, entry: Entry, slope: float) -> bool:
+        """Tell whether a slope is below the last bits of f at ordinary values."""
+        change = slope * self._point.reach(entry)
+        return change <= _SOME * self._point.last_bit * _LARGEST and change <= self._last_bits
+
+    def is_right(self, entry: Entry, error: float) -> bool:
+        """Tell whether the entry agrees wherever its slope is known, and is known at one of these values."""
+        point, (name, index) = self._point, entry
+        right = False
+        for size, base, gradient in self._places:
+            analytic = float(gradient[name][index])
+            with point.away() as at:
+                self._go(at, size)
+                point.base = base
+                try:
+                    natural = float(point.natural(name)[index])
+                    numerical, doubt = slope_of(point, entry, natural, _RIGHT * _KNOWN * abs(analytic), _STEPS)
+                except BudgetSpent:
+                    raise
+                except Exception:  # nobody asked for this point
+                    continue
+            if numerical == 0 or not doubt <= _KNOWN * _RIGHT * abs(numerical):
+                continue
+            off = abs(analytic - numerical)
+            rounding = _SOME * point.eps(name) * abs(numerical)
+            if not off <= min(_RIGHT * abs(numerical), _OFFSET * error + 2 * doubt + rounding):
+                return False
+            right = True
+        return right
 
     @cached_property
     def _last_bits(self) -> float:
         """Some last bits of f at these values, weighted."""
         weights = _SOME * self._point.last_bit * np.abs(self._point.cotangent)
-        return max((float(weights @ np.abs(self._point.base)) for _ in self._places()), default=0.0)
+        return max((float(weights @ np.abs(base)) for _, base, _ in self._places), default=0.0)
 
-    def _is_right(self, entry: Entry, error: float) -> bool:
-        """Tell whether the entry agrees wherever its slope is known, and is known at one of these values."""
-        name, index = entry
-        right = False
-        with closing(self._places()) as places:  # the point is put back before anybody else looks
-            for _ in places:
+    @cached_property
+    def _places(self) -> list[tuple[float, Vector, Named]]:
+        """The sizes at which all is finite, with f's outputs and the analytic gradient there."""
+        point, found = self._point, []
+        with point.away() as at:
+            for size in SIZES:
+                self._go(at, size)
+                base = point.evaluator.outputs("all inputs at ordinary values", far=True)
+                if not np.all(np.isfinite(base)):
+                    continue
                 try:
                     with np.errstate(all="ignore"):
-                        analytic = float(self._point.again()[name][index])
-                    size = float(self._point.natural(name)[index])
-                    numerical, doubt = slope_of(self._point, entry, size, _RIGHT * _KNOWN * abs(analytic), _STEPS)
+                        found.append((size, base, point.again()))
                 except BudgetSpent:
                     raise
                 except Exception:  # nobody asked for this point
                     continue
-                if numerical == 0 or not doubt <= _KNOWN * _RIGHT * abs(numerical):
-                    continue
-                off = abs(analytic - numerical)
-                rounding = _SOME * self._point.eps(name) * abs(numerical)
-                if off > min(_RIGHT * abs(numerical), _OFFSET * error + 2 * doubt + rounding):
-                    return False
-                right = True
-        return right
+        return found
 
-    def _places(self) -> Generator[None, None, None]:
-        """Move the point, and f's outputs with it, to each of these values in turn."""
-        with self._point.away() as at:
-            for size in SIZES:
-                for name in self._point.gradient:  # constants stay
-                    self._point.evaluator.point[name][...] = scaled(at[name], size)
-                self._point.base = self._point.evaluator.outputs("all inputs at ordinary values", far=True)
-                if np.all(np.isfinite(self._point.base)):
-                    yield
+    def _go(self, at: Named, size: float) -> None:
+        for name in self._point.gradient:  # constants stay
+            self._point.evaluator.point[name][...] = scaled(at[name], size)
 
 
 def scaled(array: Array, size: float) -> Array:
-    """Return an array in its own dtype, scaled so that a typical entry is of this size; zeros stay."""
-    sizes = np.abs(array[(array != 0) & np.isfinite(array)])
-    return (array * (size / np.median(sizes))).astype(array.dtype) if sizes.size else array
+    """Return an array in its own dtype, scaled so that a typical entry is of this size; zeros stay.
+
+    What would be larger than any number becomes the largest there is.
+    """
+    sizes = np.abs(array[(array != 0) & np.isfinite(array)]).astype(np.float64)
+    if not sizes.size:
+        return array
+    most = float(np.finfo(array.dtype).max)
+    with np.errstate(all="ignore"):
+        return np.asarray(np.clip(array / np.median(sizes) * size, -most, most), array.dtype)

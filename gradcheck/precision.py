@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from gradcheck.probe import natural, signed
 from gradcheck.report import Comparison, Verdict
 from gradcheck.summarise import MISMATCHES_KEPT
 from gradcheck.tally import Tally
-from gradcheck.tolerance import default_rtol
+from gradcheck.tolerance import MEANINGFUL, default_rtol
 from gradcheck.widened import Widened
 
 _REPEATS = 8
@@ -25,6 +26,8 @@ _FARTHER = 2.0**-9  # every other point lies so far away
 _LAST_BITS = 8  # so far away points are looked at: off a tie that rounding made
 _MOSTLY = 0.5  # of them, where an entry is right: then it is at a tie in low precision, and beside it in float64
 _ROUGHLY = 1e-2
+_LIKE = 64.0  # times as much as the forward, relatively, a backward may lose
+_MOST = 0.1  # of the largest entry: so much at most
 _UNDERFLOW = 1e3  # products of a few numbers underflow before their result does
 
 
@@ -55,7 +58,8 @@ def compare_low(
     -----
     A right backward differs by its rounding, and cancellation can make that larger than any relative tolerance. It is
     measured by how much the difference changes when the point moves by last bits: that of an error stays. It is never
-    taken to be more than the square root of the dtype's epsilon beside the largest entry of all gradients there, nor
+    taken to be more than the square root of the dtype's epsilon beside the largest entry of all gradients there, or
+    than what the forward loses if that is more (an offset of 1e5 inside both), nor
     less than a few last bits of that or of the largest weighted output: terms of such size may have cancelled, as in
     ``1 - tanh(x) ** 2``. What underflows may be lost.
 
@@ -63,16 +67,17 @@ def compare_low(
     is what rounding leaves of zero: undecided. So is what is no farther off than the float64 gradient goes when the
     inputs change in their last bits: the function is to blame, and not its backward.
 
-    So is what is off by less than f can show in low precision over a step as small as the entry itself (where f is 0,
-    by less than last bits of the gradient at ordinary values), if the two agree at ordinary values: ``log(cosh(x))``
-    at 1e-8 has lost its digits before anything else is computed.
+    So is what is right at ordinary values, where f in low precision does not change at all if an entry moves by its own
+    size: ``log(cosh(x))`` at 1e-8 has lost its digits before anything else is computed.
 
     Where the two agree at most points a few last bits away, the point itself lies on a tie in low precision and beside
     it in float64: nothing is wrong.
     """
     beside: list[tuple[Named, Named]] | None = None
+    ordinary: list[tuple[Named, Named]] | None = None
     high = real_parts(widened.gradient)
     largest, share = _largest(high), _largest_share(widened.own)
+    forward = _LIKE * _off(widened)
     for name, tally in tallies.items():
         coarse, fine = parts(low[name]).astype(np.float64), high[name]
         # a directional derivative is a number of its own, and put into float64 arrays
@@ -91,24 +96,24 @@ def compare_low(
         # a point nearby at which the backward has left its domain says nothing
         inside = [off[name] for off, _ in beside if np.isfinite(off[name][finite]).all()]
         around = np.where(finite, np.stack([coarse - fine, *inside]), 0.0)
-        spread = np.max(np.abs(around - np.median(around, axis=0)), axis=0)
-        typical = float(np.sqrt(np.mean(spread**2)))  # for entries that by chance did not change
-        most = math.sqrt(eps) * largest
-        changes = 4 * spread + 4 * typical
-        measured = np.minimum(changes, most) if inside else np.full(spread.shape, most)
+        changes, typical = _changes(around)
+        measured = np.minimum(changes, largest * min(max(math.sqrt(eps), forward), _MOST))
         rounding = measured + _FEW * eps * max(largest, share) + _UNDERFLOW * tiny
         with np.errstate(invalid="ignore"):
             right = np.abs(around) <= limit + rounding
         tied = finite & ~right[0] & (np.sum(right[1:], axis=0) >= max(1.0, _MOSTLY * len(inside)))
         zero = finite & ~right[0] & ~tied & (np.abs(around[0]) <= changes) & (largest < typical)
         moves = np.stack([np.abs(there[name] - fine) for _, there in beside[1::2]])  # by last bits
-        loose = finite & ~right[0] & ~tied & ~zero & (np.abs(around[0]) <= np.max(moves, axis=0))
+        loose = finite & ~right[0] & ~tied & ~zero & (np.abs(around[0]) <= 2 * np.max(moves, axis=0))
+        # a bar that a wrong value would have met as well, and beside the largest of the array
+        size = np.maximum(np.abs(coarse), np.abs(fine))
+        vague = right[0] & (np.abs(around[0]) > limit) & (rounding > MEANINGFUL * size)
+        vague &= rounding > _largest({name: fine})
         lost = finite & ~right[0] & ~tied & ~zero & ~loose
         if lost.any():
-            agree, ordinary = _at_ordinary_values(widened, name, relative)
-            size = natural(parts(widened.own.layer.primals[name]))
-            shown = share / size if share else ordinary  # where f is 0 itself it shows nothing at all
-            lost &= agree & (np.abs(around[0]) <= _FEW * eps * shown)
+            ordinary = _at_ordinary_values(widened) if ordinary is None else ordinary
+            lost &= _agree(ordinary, name, relative)
+            lost = _not_shown(widened, name, lost)
         failing = {c.index for c in tally.comparisons if c.verdict is Verdict.MISMATCH}
         tie = Verdict.KINK if allow_kinks else Verdict.INCONCLUSIVE
         found = []
@@ -121,9 +126,14 @@ def compare_low(
             (zero, Verdict.INCONCLUSIVE, f"another in {dtype} at each point nearby: what rounding leaves of zero"),
             (loose, Verdict.INCONCLUSIVE, f"in float64 too it changes as much with the inputs' last bits in {dtype}"),
             (
+                vague,
+                Verdict.INCONCLUSIVE,
+                f"terms so large may cancel that an error as large would be rounding in {dtype}",
+            ),
+            (
                 lost,
                 Verdict.INCONCLUSIVE,
-                f"{dtype} shows no change of f as small as this, and is right at ordinary values",
+                f"f in {dtype} does not change with an entry so small, and it is right at ordinary values",
             ),
             (tied, tie, f"on a kink: a tie in {dtype} that is none in float64; a few last bits away the two agree"),
         ):
@@ -138,6 +148,17 @@ def compare_low(
         tally.comparisons = [c for c in tally.comparisons if c.index not in replaced]
         _limit(tally, 2 * (limit + rounding))
         tally.comparisons = found + tally.comparisons
+
+
+def _changes(around: Array) -> tuple[Array, float]:
+    """Return how much differences of two backwards change from point to point, and how much they typically do.
+
+    Without the first point, the given one, if there are others: an error at this very point is no rounding.
+    """
+    others = around[1:] if len(around) > 1 else around
+    spread = np.max(np.abs(others - np.median(others, axis=0)), axis=0)
+    typical = float(np.sqrt(np.mean(spread**2)))  # for entries that by chance did not change
+    return (4 * spread + 4 * typical if len(around) > 1 else np.full(spread.shape, np.inf)), typical
 
 
 def _limit(tally: Tally, limits: Array) -> None:
@@ -167,35 +188,59 @@ def _largest_share(own: Analytic) -> float:
     return float(np.max(np.abs(flatten(own.outputs) * flatten(own.cotangents)), initial=0.0))
 
 
-def _at_ordinary_values(widened: Widened, name: str, rtol: float) -> tuple[Array, float]:
-    """Tell of which entries both gradients are about the same at ordinary values, and not nothing at one of them.
-
-    Returns
-    -------
-    agree : ndarray of bool
-        Which.
-    largest : float
-        The largest entry there.
-    """
+def _at_ordinary_values(widened: Widened) -> list[tuple[Named, Named]]:
+    """Return low-precision less float64 gradients, and the latter, at ordinary values; none where the budget ends."""
     evaluator = widened.own.evaluator
-    agree = np.ones(widened.gradient[name].shape, bool)
-    known, most = np.zeros_like(agree), 0.0
+    found = []
     with evaluator.away() as at:
         for size in SIZES:
             for key in evaluator.layer.wrt:
                 evaluator.point[key][...] = scaled(at[key], size)
             try:
                 with np.errstate(all="ignore"):
-                    off, high = widened.residuals()
+                    found.append(widened.residuals())
             except BudgetSpent:
-                raise
+                return []
             except Exception:  # nobody asked for this point
                 continue
-            largest = _largest(high)
-            agree &= ~(np.abs(off[name]) > _ROUGHLY * np.abs(high[name]) + rtol * largest)
-            known |= np.isfinite(off[name]) & (np.abs(high[name]) > _ROUGHLY * largest)
-            most = max(most, largest)
-    return agree & known, most
+    return found
+
+
+def _agree(ordinary: list[tuple[Named, Named]], name: str, rtol: float) -> Any:
+    """Tell of which entries both gradients are about the same at ordinary values, and not nothing at one of them."""
+    right: Any = bool(ordinary)
+    known: Any = False
+    for off, high in ordinary:
+        largest = _largest(high)
+        wrong = np.abs(off[name]) > _ROUGHLY * np.abs(high[name]) + rtol * largest
+        right = right & ~wrong
+        known = known | (np.isfinite(off[name]) & (np.abs(high[name]) > _ROUGHLY * largest))
+    return right & known
+
+
+def _not_shown(widened: Widened, name: str, where: Array) -> Array:
+    """Tell of which of some entries f in low precision shows nothing: it is the same where they move by their size."""
+    own = widened.own
+    evaluator = own.evaluator
+    base, sizes = evaluator.flatten(own.outputs), natural(own.layer.primals[name])
+    found = np.zeros_like(where)
+    with evaluator.away() as at:
+        for place in [tuple(place) for place in np.argwhere(where)][:MISMATCHES_KEPT]:
+            evaluator.point[name][place] = at[name][place] + sizes[place].astype(at[name].dtype)
+            try:
+                found[place] = np.array_equal(evaluator.outputs("an entry moved by its size", far=True), base)
+            except BudgetSpent:
+                break
+            evaluator.point[name][place] = at[name][place]
+    return found
+
+
+def _off(widened: Widened) -> float:
+    """Return how far the low-precision outputs are off, as a part of the largest."""
+    low, high = (each.evaluator.flatten(each.outputs) for each in (widened.own, widened.wide))
+    with np.errstate(all="ignore"):
+        off = float(np.max(np.abs(low - high), initial=0.0) / np.max(np.abs(high), initial=0.0))
+    return off if math.isfinite(off) else 0.0
 
 
 def _residuals_beside(widened: Widened) -> list[tuple[Named, Named]]:

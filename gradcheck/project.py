@@ -31,6 +31,7 @@ _CULPRITS = 32  # a projection that is not plain is halved until so many entries
 _SAMPLED = 4  # so many of the entries on kinks are judged one by one
 _DECADES = 2.0  # entries whose shares lie farther apart than this are projected apart, if together they do not agree
 _VAGUELY = 1e-3  # of the largest entry: what is known to no better is not left to a projection in small primals
+_WORSE = 10.0  # times what would have been promised, had the first look agreed
 _UNEXPLAINED = "the projection disagrees, and no single entry explains it: use mode='full'"
 _VAGUE = "noise drowns the projection: give the outputs themselves, not their sum, or more digits"
 _SHARP = 1e-2  # a bar of the first step up to this part of the largest entry needs no ladder
@@ -119,6 +120,7 @@ def _judge_as_a_whole(judge: Judge, name: str, whole: Array, tally: Tally) -> bo
     look = Projection(point, {name: whole})
     look.show_noise()
     tight = look.is_tight(judge.rtol)
+    promised = judge.rtol * look.largest + look.level.noise  # had it agreed
     if not tight:
         look.measure_noise()  # rounding of the last bit is the least of it
         tight = look.is_tight(judge.rtol)
@@ -136,7 +138,7 @@ def _judge_as_a_whole(judge: Judge, name: str, whole: Array, tally: Tally) -> bo
         if not block.all():
             look = Projection(point, {name: np.where(block, whole, 0.0)})
         total = _project(look, name, judge.rtol, scale)
-        if small and total.allowed > _VAGUELY * scale:
+        if small and (total.allowed > _VAGUELY * scale or total.allowed > _WORSE * promised):
             return False  # a few forwards more tell better
         if total.verdict is Verdict.MATCH:
             tally.comparisons.append(total)

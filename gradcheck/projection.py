@@ -37,7 +37,8 @@ class Projection:
         self.direction = direction
         self.differences, self.ray = point.along(direction)
         self.step = default_step(max(map(point.eps, direction)), 1.0)
-        self.level, self._bent, self._shown = self.differences.bent_level(self.step)
+        level, self._bent, self._shown = self.differences.bent_level(self.step)
+        self.level = self._with_hidden(level)
         self.expected, self._largest = 0.0, dict.fromkeys(direction, 0.0)
         for name, moves in direction.items():
             for shares in products(moves, point.gradient[name]):
@@ -55,15 +56,19 @@ class Projection:
         """Reckon with the noise that f is seen to have."""
         self.point.measure()
         self.differences.take_noise(self.point.noise)
-        self.level = replace(self.level, noise=self.differences.noise_at(self.level.step))
+        self.level = self._with_hidden(replace(self.level, noise=self.differences.noise_at(self.level.step)))
         if self._finer is not None:
-            self._finer = replace(self._finer, noise=self.differences.noise_at(self._finer.step))
+            self._finer = self._with_hidden(replace(self._finer, noise=self.differences.noise_at(self._finer.step)))
+
+    def _with_hidden(self, level: Level) -> Level:
+        """Return a level that reckons with what outputs hide that have not changed: of 1e13 a last bit is much."""
+        return replace(level, noise=level.noise + self.differences.hidden_at(level.step))
 
     @property
     def finer(self) -> Level:
         """What a finer step shows."""
         if self._finer is None:
-            self._finer = self.differences.level(self.step / 4)
+            self._finer = self._with_hidden(self.differences.level(self.step / 4))
         return self._finer
 
     @property

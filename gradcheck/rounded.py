@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import numpy as np
 from gradcheck import kink, noise
 from gradcheck.difference import Differences, Level
 from gradcheck.evaluate import Vector
-from gradcheck.ladder import Estimate
+from gradcheck.ladder import Estimate, wider
 from gradcheck.layer import Named
 from gradcheck.point import Point
 
@@ -32,7 +34,13 @@ _STEADY = 0.1  # of an error: so little the quotient may change with the step
 
 
 def rounded_away(
-    analytic: float, differences: Differences, levels: list[Level], estimate: Estimate, largest: float, last_bit: float
+    analytic: float,
+    differences: Differences,
+    levels: list[Level],
+    estimate: Estimate,
+    largest: float,
+    last_bit: float,
+    holds: Callable[[], float],
 ) -> str:
     """Say how rounding inside f may hide the slope that an analytic value claims; empty where it cannot.
 
@@ -51,9 +59,11 @@ def rounded_away(
         speaks for the claim.
     last_bit : float
         Of f's dtype.
+    holds : callable
+        ``holds()`` returns over how long a step the claim stays about the same.
     """
     gap = abs(analytic - estimate.value)
-    if estimate.value == 0 and _between_treads(analytic, differences, levels):
+    if estimate.value == 0 and between_treads(analytic, differences, levels, holds):
         return "f climbs in treads here, and the point lies on one: what it does in between is rounded away"
     height = kink.nearby_jump(levels, estimate, gap, differences.level)
     coarser = [each.central for each in levels if each.step > estimate.step and math.isfinite(each.central)]
@@ -62,7 +72,12 @@ def rounded_away(
     tread = kink.nearby_jump(levels, estimate, _TREAD * gap, differences.level)
     if 0 < tread <= INSIDE * last_bit * largest:
         return f"f jumps by {tread:.1g} nearby, which rounding inside it may well do, and is even between"
+    if estimate.value != 0 and levels:
+        levels = wider(differences, levels) + levels  # some terms may have stood still over most steps so far
+        tread = tread or kink.nearby_jump(levels, estimate, _TREAD * gap, differences.level)
     in_single = 0 < tread <= INSIDE * noise.SINGLE * largest
+    if in_single:  # such a tread is the noise of what lies beyond
+        levels = [replace(level, noise=max(level.noise, tread / level.step)) for level in levels]
     coarse = kink.rough(levels, estimate, analytic, _NEARER if in_single else _NEAR)
     if coarse is not None:
         return (
@@ -207,11 +222,11 @@ def _stands(differences: Differences, step: float) -> bool:
     return bool(np.array_equal(differences.moves(step), differences.moves(step * (1 + _BEYOND_EDGE))))
 
 
-def _between_treads(analytic: float, differences: Differences, levels: list[Level]) -> bool:
+def between_treads(analytic: float, differences: Differences, levels: list[Level], holds: Callable[[], float]) -> bool:
     """Tell whether f, where it first moves, stands still again at once: a tread, and not the slope beyond a kink.
 
-    The tread must be high enough to hide what the analytic value predicts, and lead where it points; or others that do
-    not move yet must be, if they lie on treads of that height.
+    The tread must be high enough to hide what a slope predicts, and lead where it points; or others that do
+    not move yet must be, if they lie on treads of that height. Or what it predicts is another soon, and less till then.
     """
     moving = [level.step for level in levels if level.central != 0 or level.jump != 0]
     if not moving and differences.changes(0.0, _FAR_AWAY * differences.ray.scale):
@@ -228,4 +243,6 @@ def _between_treads(analytic: float, differences: Differences, levels: list[Leve
     if abs(analytic) <= TREADS * highest and (min(sides) < 0 if analytic < 0 else max(sides) > 0):
         return True
     others = np.abs(differences.cotangent[differences.reached & (heights == 0)])
-    return abs(analytic) * step <= TREADS * float(heights.max() * others.sum())
+    if abs(analytic) * step <= TREADS * float(heights.max() * others.sum()):
+        return True
+    return abs(analytic) * holds() <= TREADS * highest * step

@@ -7,19 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from gradcheck import kink
+from gradcheck.claims import holds_over
 from gradcheck.difference import Differences, Level
-from gradcheck.ladder import Estimate, climb_down
+from gradcheck.ladder import Estimate, climb_down, wider
 from gradcheck.layer import Named
 from gradcheck.point import Entry, Point
 from gradcheck.probe import power_of_two
-from gradcheck.rounded import INSIDE, forgotten, rounded_away
+from gradcheck.rounded import INSIDE, between_treads, forgotten, rounded_away
 from gradcheck.tolerance import agree, meaningful
 
+_CLEARLY = 10.0  # so many times its noise a first look must be off 0
 _PLATEAU = 0.1  # the bar of a plateau at wide steps, beside its slope
 _FAR = 1e-2  # slopes over steps of at least this part of the scale tell how steep f is
 _WAVE = 0.1  # of the length of a wave that has the slope of the error and the height of what f was seen to change
-_HUGE = 1e300
-_WIDEST = 1e4  # the coarsest step, in units of the point, that is tried where noise drowns the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,9 @@ def settle(point: Point, entry: Entry, differences: Differences, level: Level, r
     levels = climb_down(differences, hopeless=abs(analytic) if math.isfinite(analytic) else 0.0)
     estimate = _still(differences, levels) if differences.unmoved else kink.judge(levels)
     steepest = _steepest(differences, levels)
-    if not (
+    # it may stand still on one tread, and have climbed over the first step
+    stands = estimate.value == 0 and abs(level.central) > _CLEARLY * level.noise
+    if stands or not (
         agree(analytic, estimate.value, estimate.error_bar, rtol)
         and tells(point, entry, Settled(estimate, steepest), rtol)
     ):
@@ -92,9 +94,12 @@ def settle(point: Point, entry: Entry, differences: Differences, level: Level, r
     if not estimate.kinked:
         if agree(analytic, estimate.value, estimate.error_bar, rtol):
             reason = forgotten(analytic, differences, level, estimate)
+            if stands and estimate.value == 0 and between_treads(level.central, differences, levels, lambda: math.inf):
+                reason = f"f climbs in treads: it stands still over {estimate.step:.1g}, and not over {level.step:.1g}"
         else:
+            largest = max(steepest * differences.ray.scale, differences.size)
             reason = rounded_away(
-                analytic, differences, levels, estimate, steepest * differences.ray.scale, point.last_bit
+                analytic, differences, levels, estimate, largest, point.last_bit, lambda: holds_over(point, entry, 1.0)
             )
         if reason:
             estimate = replace(estimate, error_bar=math.inf, reason=reason)
@@ -182,12 +187,7 @@ def _widen(differences: Differences, estimate: Estimate, levels: list[Level], an
     drowned = not estimate.reason and levels and estimate.step > 0.2 * levels[0].step
     if estimate.kinked or differences.unmoved or not drowned:
         return estimate
-    wider: list[Level] = []
-    step = levels[0].step * 4
-    while step <= min(_WIDEST * differences.ray.scale, _HUGE):
-        wider.insert(0, differences.level(step))
-        step *= 4
-    wide = kink.judge(wider + levels)
+    wide = kink.judge(wider(differences, levels) + levels)
     plateau = not wide.kinked and wide.error_bar < min(_PLATEAU * abs(wide.value), estimate.error_bar)
     consistent = agree(wide.value, estimate.value, estimate.error_bar + wide.error_bar, 0.0)
     return wide if plateau and consistent and agree(analytic, wide.value, wide.error_bar, rtol) else estimate

@@ -59,9 +59,10 @@ class Widened:
         here, there = self.own.evaluator, self.wide.evaluator
         there.take_calls(here)
         try:
-            for name in self.own.layer.wrt:
-                there.point[name][...] = here.point[name]
-            fine = self.wide.beside()
+            with there.away():
+                for name in self.own.layer.wrt:
+                    there.point[name][...] = here.point[name]
+                fine = self.wide.beside()
         finally:
             here.take_calls(there)
         return {name: array - fine[name] for name, array in coarse.items()}, fine

@@ -59,7 +59,7 @@ class Settings:
 
 
 LONG = 5e-2
-"""Seconds of a call that need no warming up."""
+"""Seconds of a call that needs no warming up, and whose first turn counts."""
 BALLAST = 2**16
 """Bytes, at most, by which a block moves what it allocates."""
 BRIEF = 0.25

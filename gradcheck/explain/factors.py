@@ -94,7 +94,7 @@ def plain(value: float) -> str:
     """
     for bottom in (1, 2, 3, 4, 5, 6, 8):
         top = value * bottom
-        if abs(top - round(top)) <= 1e-9 * max(1.0, abs(top)) and 0 < abs(round(top)) <= 12:
+        if math.isfinite(top) and abs(top - round(top)) <= 1e-9 * max(1.0, abs(top)) and 0 < abs(round(top)) <= 12:
             return f"{round(top)}/{bottom}" if bottom > 1 else f"{round(top)}"
     return f"{value:.6g}"
 

@@ -269,7 +269,7 @@ def relu_backward(da: Array, z: Array, *, out: Array | None = None) -> Array:
 
 
 def _relu_backward(out: Array, da: Array, z: Array) -> None:
-    is_open = scratch(out.shape, da.dtype)  # of one dtype: a product with booleans would convert them piece by piece
+    is_open = scratch(out.shape, da.dtype, 2)  # of one dtype: a product with booleans would convert them piece by piece
     np.greater(z, 0.0, is_open)
     np.multiply(da, is_open, out)
 

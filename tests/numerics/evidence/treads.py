@@ -96,6 +96,29 @@ def plateau_of_ones_vjp(g, x):
     return g / t * tanh_slope(log_cosh_error(x)) * np.tanh(x - TARGET) / x.size
 
 
+def small_beside_a_tread(x):
+    return tanh32(1e-9 * x) + tanh32(0.3 + 1e-10 * x)
+
+
+def small_beside_a_tread_vjp(g, x):
+    return g * (1e-9 * tanh_slope(1e-9 * x) + 1e-10 * tanh_slope(0.3 + 1e-10 * x))
+
+
+def norm_of_large_squares(x):
+    v = (1e10 + x**2) ** 2 + 1e10
+    centred = v - v.mean()
+    return np.cos(1.0 + np.arange(x.size)) @ centred / np.sqrt(np.mean(centred**2) + 1e-5)
+
+
+def norm_of_large_squares_vjp(g, x):
+    v = (1e10 + x**2) ** 2 + 1e10
+    centred = v - v.mean()
+    r = 1 / np.sqrt(np.mean(centred**2) + 1e-5)
+    d = g * np.cos(1.0 + np.arange(x.size))
+    d = r * (d - d.mean() - centred * r * np.mean(d * centred * r))
+    return d * 2 * (1e10 + x**2) * 2 * x
+
+
 TREADS = [
     Case(
         "float32-and-zeros",
@@ -165,5 +188,23 @@ TREADS = [
         "log(1) = 0: f's own size says nothing of the treads inside, and one entry's steps all miss them",
         {UNDECIDED},
         {far_off: {MISMATCH}},
+    ),
+    Case(
+        "small-beside-a-tread",
+        small_beside_a_tread,
+        small_beside_a_tread_vjp,
+        (np.array([-52.9]),),
+        "one term climbs, known to a millionth; what the other adds, a tenth, is on a tread of float32",
+        {UNDECIDED},
+        {lambda g: 2 * g: {MISMATCH}, lambda g: 0.9 * g: {MISMATCH}, lambda g: -g: {MISMATCH}},
+    ),
+    Case(
+        "norm-of-large-squares",
+        norm_of_large_squares,
+        norm_of_large_squares_vjp,
+        (np.array([-1.2e-8, -6.0e-9, 2.3e-9, 1.6e-8]),),
+        "f jumps by all it has between last bits of 1e20; the claim, of 1e5, holds for a step of 1e-9 only",
+        {UNDECIDED},
+        {lambda g: g + 1e9: {MISMATCH}},
     ),
 ]

@@ -1,0 +1,162 @@
+"""Does a plainly wrong gradient hide behind what excuses a right one? Offsets, casts, saturation and zeros."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+
+from gradcheck import Verdict, check_grad, check_vjp
+from gradcheck.point import Point
+
+X = np.random.default_rng(0).normal(size=3)
+MISMATCH = Verdict.MISMATCH
+
+
+def cast(x):
+    return x.astype(np.float32).astype(x.dtype)
+
+
+@pytest.mark.parametrize("offset", [1e11, 1e12, 1e13])
+def test_zero_gradient_beside_an_offset_in_fast_mode(offset):
+    """No output reacts to the step of a projection, and an error bar of 0 would be what does not."""
+    for seed in range(5):
+        right = check_grad(lambda x: x.sum() + offset, np.ones_like, X, mode="fast", seed=seed)
+        wrong = check_grad(lambda x: x.sum() + offset, lambda x: 0 * x, X, mode="fast", seed=seed)
+        assert right.verdict is not MISMATCH, str(right)
+        assert wrong.verdict is MISMATCH, str(wrong)
+
+
+def test_forgotten_output_beside_an_offset_in_fast_mode():
+    for seed in range(5):
+        report = check_vjp(lambda x: (np.sin(x), x + 1e13), lambda g, x: g[0] * np.cos(x), X, mode="fast", seed=seed)
+        assert report.verdict is MISMATCH, str(report)
+
+
+@pytest.mark.parametrize("mode", ["full", "fast"])
+def test_zero_gradient_of_what_casts_to_float32(mode):
+    """The finest steps all lie on one tread, where 0 agrees; the first one has seen f climb."""
+    verdicts = []
+    for seed in range(40):
+        x = np.random.default_rng(seed).normal(size=1)
+        right = check_vjp(lambda x: np.tanh(cast(x)), lambda g, x: g * (1 - np.tanh(x) ** 2), x, mode=mode, seed=seed)
+        wrong = check_vjp(lambda x: np.tanh(cast(x)), lambda g, x: 0 * g, x, mode=mode, seed=seed)
+        assert right.verdict is Verdict.MATCH, str(right)
+        assert not wrong.ok, str(wrong)
+        verdicts.append(wrong.verdict)
+    assert verdicts.count(MISMATCH) > 30
+
+
+def test_zero_gradient_of_an_exponential():
+    """It is steeper farther away than anything: that does not mean that something was subtracted here."""
+    assert check_vjp(np.exp, lambda g, x: 0 * g, np.array([20.0, 21.0, 25.0])).verdict is MISMATCH
+
+
+def test_large_outputs_that_never_react():
+    def f(x):
+        return np.sin(x), np.array([1e16, 1e17])
+
+    assert check_vjp(f, lambda g, x: g[0] * np.cos(x), X).verdict is Verdict.MATCH
+    assert check_vjp(f, lambda g, x: 1.1 * g[0] * np.cos(x), X).verdict is MISMATCH
+
+
+@pytest.mark.parametrize("masked", [lambda g, x: np.clip(g, -5, 5), lambda g, x: np.where(x > 0, g, g**2)])
+def test_gradient_that_is_not_linear_in_the_cotangent(masked):
+    """No multiple of the cotangent, as a rest of rounding; but no power of two times it either."""
+    x = np.array([-3.0, -2.0, -1.5, 1.0, 2.0, -0.7])
+    for seed in range(3):
+        assert check_vjp(lambda x: np.maximum(x, 0), masked, x, seed=seed).verdict is MISMATCH
+
+
+def test_gradient_that_overflows_for_more_of_the_cotangent():
+    x = np.array([-3.0, -2.0, 1.0])
+    report = check_vjp(lambda x: np.maximum(x, 0), lambda g, x: g * 1e308, x)
+    assert report.verdict is MISMATCH
+
+
+def test_loss_that_is_zero_but_for_rounding():
+    """A wave as high as its rounding, with a slope of 1, would be shorter than the last bits of x."""
+    for seed in range(10):
+        x = np.random.default_rng(seed).normal(size=5)
+        report = check_vjp(lambda x: (x - x.mean()).sum(), lambda g, x: g * np.ones_like(x), x, seed=seed)
+        assert report.verdict is MISMATCH, str(report)
+
+
+# ---------------------------------------------------------------------- in low precision only
+
+
+def in_float32(factor):
+    """Return what makes a backward wrong in low precision only."""
+    return lambda g: g if g.dtype == np.float64 else (g * g.dtype.type(factor)).astype(g.dtype)
+
+
+@pytest.mark.parametrize("offset", [1e3, 1e4, 1e5])
+def test_offset_inside_a_float32_layer(offset):
+    """What the forward loses of its digits, a right backward loses too; a wrong one is off by more."""
+    wrong = in_float32(1.5)
+
+    def f(x):
+        return np.sin(x + x.dtype.type(offset))
+
+    def vjp(g, x):
+        return (g * np.cos(x + x.dtype.type(offset))).astype(x.dtype)
+
+    for seed in range(10):
+        x = np.random.default_rng(seed).normal(size=3).astype(np.float32)
+        assert check_vjp(f, vjp, x, seed=seed).verdict is not MISMATCH
+        assert check_vjp(f, lambda g, x: wrong(vjp(g, x)), x, seed=seed).verdict is MISMATCH
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.array([1e-5, 2e-5, 1e-5], np.float16),
+        np.array([1e-4, 1e-4, 10.0], np.float16),
+        np.array([1e-40], np.float32),
+    ],
+)
+def test_tiny_inputs_of_low_precision(x):
+    """They have no ordinary values that the dtype can hold the way there to."""
+    wrong = in_float32(1.5)
+    assert check_vjp(lambda x: 1 * x, lambda g, x: g, x).ok
+    assert check_vjp(lambda x: 1 * x, lambda g, x: wrong(g), x).verdict is MISMATCH
+
+
+def mean_of_exp(x):  # (exp(x) - 1) / x integrated, by its series: as exact in float32
+    return x + x * x / 4 + x**3 / 18
+
+
+def mean_of_exp_vjp(g, x):
+    return (g * (np.exp(x) - 1) / x).astype(x.dtype)
+
+
+@pytest.mark.parametrize("other", [5.0, 1e6])
+def test_output_that_has_nothing_to_do_with_an_entry(other):
+    """``exp(1e-8) - 1`` is 0 in float32, and a large output of another input does not hide that."""
+    x, w = np.array([1e-8], np.float32), np.array([other], np.float32)
+    alone = check_vjp(mean_of_exp, mean_of_exp_vjp, x)
+    beside = check_vjp(lambda x, w: (mean_of_exp(x), 3 * w), lambda g, x, w: (mean_of_exp_vjp(g[0], x), 3 * g[1]), x, w)
+    assert alone.verdict is MISMATCH
+    assert not beside.ok, str(beside)
+
+
+# ---------------------------------------------------------------------- what a check leaves behind
+
+
+def test_check_leaves_no_cycle_behind(monkeypatch):
+    """It would hold the user's arrays until the collector runs."""
+    points = []
+    begin = Point.__init__
+
+    def remember(self, *arguments, **options):
+        begin(self, *arguments, **options)
+        points.append(weakref.ref(self))
+
+    monkeypatch.setattr(Point, "__init__", remember)
+    gc.disable()
+    try:
+        assert check_vjp(np.sin, lambda g, x: 2 * g * np.cos(x), X).verdict is MISMATCH
+        assert points
+        assert not any(point() for point in points)
+    finally:
+        gc.enable()
