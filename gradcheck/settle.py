@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from gradcheck import kink
 from gradcheck.claims import holds_over
 from gradcheck.difference import Differences, Level
@@ -97,7 +99,10 @@ def settle(point: Point, entry: Entry, differences: Differences, level: Level, r
             if stands and estimate.value == 0 and between_treads(level.central, differences, levels, lambda: math.inf):
                 reason = f"f climbs in treads: it stands still over {estimate.step:.1g}, and not over {level.step:.1g}"
         else:
-            largest = max(steepest * differences.ray.scale, differences.size)
+            ones = float(
+                np.abs(differences.cotangent).max(initial=0.0)
+            )  # what f is made of may be of size 1: 1 + erf(-6)
+            largest = max(steepest * differences.ray.scale, differences.size, ones)
             reason = rounded_away(
                 analytic, differences, levels, estimate, largest, point.last_bit, lambda: holds_over(point, entry, 1.0)
             )

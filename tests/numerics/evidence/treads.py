@@ -1,5 +1,7 @@
 """Treads that rounding inside f leaves, and what lies between them."""
 
+import math
+
 import numpy as np
 
 from tests.numerics.evidence.case import (
@@ -119,6 +121,20 @@ def norm_of_large_squares_vjp(g, x):
     return d * 2 * (1e10 + x**2) * 2 * x
 
 
+ERF = np.vectorize(math.erf)
+
+
+def gelu_of_a_product(w):
+    z = -2.4711672622841157 * w - 6.988
+    return 0.5 * z * (1 + ERF(z / math.sqrt(2)))
+
+
+def gelu_of_a_product_vjp(g, w):
+    z = -2.4711672622841157 * w - 6.988
+    slope = 0.5 * (1 + ERF(z / math.sqrt(2))) + z * np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+    return g * slope * -2.4711672622841157
+
+
 TREADS = [
     Case(
         "float32-and-zeros",
@@ -206,5 +222,14 @@ TREADS = [
         "f jumps by all it has between last bits of 1e20; the claim, of 1e5, holds for a step of 1e-9 only",
         {UNDECIDED},
         {lambda g: g + 1e9: {MISMATCH}},
+    ),
+    Case(
+        "gelu-of-a-product",
+        gelu_of_a_product,
+        gelu_of_a_product_vjp,
+        (np.array([0.5346560865666536]),),
+        "1 + erf(-6) climbs in last bits of 1, which nothing near is as large as",
+        {MATCH, UNDECIDED},
+        {far_off: {MISMATCH}, lambda g: g + 1e-9: {MISMATCH}},
     ),
 ]
