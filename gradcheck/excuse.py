@@ -26,10 +26,10 @@ _UNDERFLOWS = 1e-200
 _SOME = 16.0  # last bits of the largest input or output
 _WIDTHS = 8.0  # of a step over which f stands still: so far its slope may belong to another point
 _FAR, _ODD = 2.0, 0.37  # times the scale of an entry; the second is no multiple of anything
-_FARTHEST = 64.0  # times the scale of an entry, on both sides
+_FARTHEST, _ANYWHERE = 64.0, 2.0**20  # times the scale of an entry, on both sides
 _NEARLY_ALL = 0.05
 _SHOWN = 0.02  # of the noise
-_FINEST, _SHORTEST = 64.0, 16.0  # last bits of an entry
+_FINEST = 64.0  # last bits of an entry
 _WAVE_LENGTH = 0.1  # of the length of a wave: steps so short show its slope
 _SAME = 0.2  # of an error: so near what is claimed
 _TOO_WIDE = "noise hides the difference over steps as small as the entry itself; longer ones see f from too far away"
@@ -148,15 +148,20 @@ class Excuses:
         # less than last bits of outputs of size 1, which may be made of ones, is hidden by any of them
         made_of_ones = _SOME * self.point.last_bit * float(np.abs(differences.cotangent).sum())
         tiny = found.error * self.point.reach(found.entry) <= made_of_ones
-        if not (found.is_flat or tiny) and lengths.any():
-            differences.explore()
-            reacts = differences.reached | (differences.moves(_FARTHEST * differences.ray.scale) > 0)
-            lengths[~reacts] = 0.0  # what never reacts hides nothing beside what does
         if not lengths.any():
             return ""
+        if not found.is_flat:
+            differences.explore()
+            reacts = differences.reached | (differences.moves(_FARTHEST * differences.ray.scale) > 0)
+            ever = reacts | tiny | (differences.moves(_ANYWHERE * differences.ray.scale) > 0)
+            lengths[~ever] = 0.0  # what never reacts hides nothing beside what does
         _stretch(differences, lengths, longest)
         if found.error <= differences.lost(lengths):
             return _HIDDEN
+        if not found.is_flat:
+            lengths[~reacts] = 0.0
+        if not lengths.any():
+            return ""
         if not self._grain.hides(found.error, differences.everywhere(lengths)):
             return ""
         return _STILL if found.is_flat else _PARTLY_STILL
@@ -204,8 +209,7 @@ class Excuses:
             if noise <= max(_NEARLY_ALL * span, bits):
                 break
         else:
-            # waves of such a height and slope that are shorter than a few last bits of the entry, no input can show
-            return "" if found.error * _SHORTEST * ray.spacing > max(span, noise) else _WAVE
+            return _WAVE
         if found.kinked:
             return ""
         rounded = max(bits, _SOME * self.point.last_bit * span)
