@@ -145,13 +145,13 @@ class Excuses:
         """
         differences, step, longest = self._along(found), found.estimate.step, self._longest(found)
         lengths = np.where(differences.moves(step) == 0, step, 0.0)
-        # less than last bits of outputs of size 1, which may be made of ones, is hidden by any of them
-        made_of_ones = _SOME * self.point.last_bit * float(np.abs(differences.cotangent).sum())
-        tiny = found.error * self.point.reach(found.entry) <= made_of_ones
         if not lengths.any():
             return ""
         if not found.is_flat:
             differences.explore()
+            # less than last bits of outputs of size 1, which may be made of ones, is hidden by any of them
+            made_of_ones = _SOME * self.point.last_bit * float(np.abs(differences.cotangent).sum())
+            tiny = found.error * self.point.reach(found.entry) <= made_of_ones
             reacts = differences.reached | (differences.moves(_FARTHEST * differences.ray.scale) > 0)
             ever = reacts | tiny | (differences.moves(_ANYWHERE * differences.ray.scale) > 0)
             lengths[~ever] = 0.0  # what never reacts hides nothing beside what does

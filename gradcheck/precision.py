@@ -222,7 +222,7 @@ def _not_shown(widened: Widened, name: str, where: Array) -> Array:
     """Tell of which of some entries f in low precision shows nothing: it is the same where they move by their size."""
     own = widened.own
     evaluator = own.evaluator
-    base, sizes = evaluator.flatten(own.outputs), natural(own.layer.primals[name])
+    base, sizes = evaluator.flatten(own.outputs), natural(evaluator.point[name])
     found = np.zeros_like(where)
     with evaluator.away() as at:
         for place in [tuple(place) for place in np.argwhere(where)][:MISMATCHES_KEPT]:

@@ -114,6 +114,19 @@ def test_tiny_inputs_of_low_precision(x):
     assert check_vjp(lambda x: 1 * x, lambda g, x: wrong(g), x).verdict is MISMATCH
 
 
+def test_complex_layer_that_is_wrong_in_low_precision():
+    """Its entries are moved part by part."""
+    wrong = in_complex64(1.5)
+    x = np.array([1 + 1j, 2 - 1j], np.complex64) * np.float32(1e-8)
+    assert check_vjp(lambda x: x + 1, lambda g, x: g, x).ok
+    assert check_vjp(lambda x: x + 1, lambda g, x: wrong(g), x).verdict is MISMATCH
+
+
+def in_complex64(factor):
+    """Return what makes a complex backward wrong in low precision only."""
+    return lambda g: g if g.dtype == np.complex128 else (g * g.dtype.type(factor)).astype(g.dtype)
+
+
 def mean_of_exp(x):  # (exp(x) - 1) / x integrated, by its series: as exact in float32
     return x + x * x / 4 + x**3 / 18
 
