@@ -128,7 +128,9 @@ class Accuser:
         jump = estimate.high - estimate.low
         if legal := self._hull(wrong, estimate, low, high):
             return legal
-        if attained_nearby(self.point, entry, max(jump, high - low)):
+        outside = wrong.analytic - (estimate.high if wrong.analytic > estimate.high else estimate.low)
+        bends = _BENDS * max(abs(estimate.low), abs(estimate.high))  # slopes may be so much higher where f bends
+        if attained_nearby(self.point, entry, max(jump, high - low), outside if abs(outside) > bends else 0.0):
             return _piece(wrong, estimate)
         if wrong.analytic == 0 or agree(wrong.analytic, estimate.low + estimate.high, 0.0, _SUM_OF_SIDES):
             return replace(wrong, verdict=Verdict.INCONCLUSIVE, reason=_HIDDEN_KINKS)
@@ -160,9 +162,7 @@ class Accuser:
 
     def _by_output(self, entry: Entry, result: Comparison, estimate: Estimate) -> Comparison | None:
         """Accept an entry that lies between what the sides of its outputs, each by itself, add up to."""
-        differences = self.point.along_entry(entry)
-        usual = default_step(self.point.eps(entry[0]), differences.ray.scale)
-        low, high = differences.sides(max(estimate.closest, min(estimate.step, usual)))
+        low, high = self.sides(entry, estimate)
         bar = 0.5 * (high - low) + estimate.error_bar
         legal = replace(result, numerical=0.5 * (low + high), error_bar=bar)
         legal = replace(legal, allowed=allowed(legal.analytic, legal.numerical, bar, self.rtol))
@@ -171,6 +171,12 @@ class Accuser:
         if self.at_the_point(entry, estimate):
             self.on_kinks.add(entry)
         return _legal(legal, f"the sides of its outputs, each by itself, add up to {low:.6g} to {high:.6g}")
+
+    def sides(self, entry: Entry, estimate: Estimate) -> tuple[float, float]:
+        """Return what the sides of an entry's outputs, each by itself, add up to at least and at most."""
+        differences = self.point.along_entry(entry)
+        usual = default_step(self.point.eps(entry[0]), differences.ray.scale)
+        return differences.sides(max(estimate.closest, min(estimate.step, usual)))
 
     def _on_a_kink(self, entry: Entry) -> bool:
         """Tell whether the outputs that an entry reaches are on some kink.
@@ -205,7 +211,7 @@ class Accuser:
 
 def _piece(wrong: Comparison, estimate: Estimate) -> Comparison:
     bar = wrong.error + estimate.error_bar
-    reason = f"several kinks meet; {wrong.analytic:.6g} is the slope of a piece nearby"
+    reason = f"several kinks meet; {wrong.analytic:.6g} is the slope of a piece nearby, or between those of two"
     return _legal(replace(wrong, error_bar=bar, allowed=bar), reason)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -87,7 +87,7 @@ def _compared(
     try:
         compare_low(widened, low, tallies, options.rtol, allow_kinks=options.allow_kinks)
     except BudgetSpent:
-        notes.append(f"{evaluator.ended} before the {coarsest(layer)} backward was compared")
+        _undecided(tallies, f"{evaluator.ended} before the {coarsest(layer)} backward was compared")
     notes.append(f"differences taken in float64, the {coarsest(layer)} backward compared with the float64 one")
     report = summarise(layer, tallies, notes, mode=mode, ended=evaluator.ended)
     wide.evaluator.take_calls(evaluator)
@@ -134,11 +134,24 @@ def _jointly(judge: Judge, tallies: dict[str, Tally], notes: list[str]) -> dict[
     try:
         judged, left_out = judge_jointly(judge.point, judge.on_kinks, everything)
     except BudgetSpent:
-        return tallies
+        reason = f"{judge.point.evaluator.ended} before entries that share its kink were judged together with it"
+        return _undecided(tallies, reason, {Verdict.KINK})
     if left_out:
         notes.append(f"{left_out:,} entries on kinks are too many to move together: each is legal by itself only")
     for name, tally in tallies.items():
         tally.comparisons = [c for c in judged if c.name == name]
+    return tallies
+
+
+def _undecided(
+    tallies: dict[str, Tally], reason: str, of: Collection[Verdict] = frozenset(Verdict)
+) -> dict[str, Tally]:
+    """Let what is ok, of some verdicts, be INCONCLUSIVE for a reason."""
+    for tally in tallies.values():
+        tally.comparisons = [
+            replace(c, verdict=Verdict.INCONCLUSIVE, reason=reason) if c.verdict.ok and c.verdict in of else c
+            for c in tally.comparisons
+        ]
     return tallies
 
 

@@ -15,6 +15,7 @@ from gradcheck.probe import signed
 _REACH = 2.0**-17  # how far around the point f is looked at, in units of its entries: kinks show, curvature does not
 _ALONE = 64  # so many entries are moved one by one, so that a few kinks that bend the other way do not drown
 _PAIRS = 192  # and so many times some of them together
+_ONE_WAY = 32  # and so many times up, and down: of tied ones that decides who is the largest of those that went down
 _DECADES = 2.0  # over which movements are spread, so that now this kink lies between and now that
 _FLAT = 1e-3  # of the jump of the slopes: so much a pair may bend the other way, for curvature
 _BENDING = 0.25  # this part of the pairs has to bend at all
@@ -45,8 +46,9 @@ def bends_one_way(point: Point, entries: Collection[Entry], jump: float) -> bool
                 point.evaluator.point[name][...] = at[name] + shift.astype(at[name].dtype)
             return point.evaluator.outputs("moved a little, in pairs")
 
-        for moved in _masks(point, sizes):
-            middle, half = ({name: _spread(point, size) for name, size in moved.items()} for _ in range(2))
+        for moved, way in _masks(point, sizes):
+            middle = {name: _spread(point, size, way) for name, size in moved.items()}
+            half = {name: _spread(point, size) for name, size in moved.items()}
             bend = (
                 f({name: middle[name] + half[name] for name in sizes})
                 - 2 * f(middle)
@@ -73,21 +75,30 @@ def _sizes(point: Point, entries: Collection[Entry]) -> Named:
     return sizes
 
 
-def _masks(point: Point, sizes: Named) -> Iterator[Named]:
-    """Yield the sizes with all but some entries at zero: single ones first, then more and fewer of them at random."""
+def _masks(point: Point, sizes: Named) -> Iterator[tuple[Named, int]]:
+    """Yield the sizes with all but some entries at zero: single ones first, then more and fewer of them at random.
+
+    And which way the middle of a pair lies: for most to all sides, for the last ones up or down in all of them.
+    """
     places = [(name, int(i)) for name, size in sizes.items() for i in np.flatnonzero(size)]
     subsets = [[place] for place in point.rng.permutation(len(places))[:_ALONE]]
-    for _ in range(_PAIRS):
+    ways = [0] * (len(subsets) + _PAIRS) + [1, -1] * _ONE_WAY
+    for _ in range(_PAIRS + 2 * _ONE_WAY):
         share = 2.0 ** -point.rng.uniform(0.0, math.log2(max(len(places), 2)))
         subsets.append(np.flatnonzero(point.rng.random(len(places)) < share).tolist())
-    for subset in subsets:
+    for subset, way in zip(subsets, ways, strict=True):
         moved = {name: np.zeros(size.shape) for name, size in sizes.items()}
         for k in subset:
             name, i = places[k]
             moved[name].flat[i] = sizes[name].flat[i]
-        yield moved
+        yield moved, way
 
 
-def _spread(point: Point, size: Array) -> Array:
-    """Draw movements of all sizes over some decades: now this entry goes farthest and now that."""
-    return _REACH * size * 10.0 ** -point.rng.uniform(0.0, _DECADES, size.shape) * signed(point.rng, size.shape)
+def _spread(point: Point, size: Array, way: int = 0) -> Array:
+    """Draw movements of all sizes over some decades: now this entry goes farthest and now that.
+
+    All of them go up or down where `way` is 1 or -1.
+    """
+    return (
+        _REACH * size * 10.0 ** -point.rng.uniform(0.0, _DECADES, size.shape) * (way or signed(point.rng, size.shape))
+    )

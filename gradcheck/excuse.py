@@ -18,7 +18,7 @@ from gradcheck.noise import SPACINGS
 from gradcheck.ordinary import OrdinaryValues
 from gradcheck.point import Entry, Point
 from gradcheck.report import Comparison
-from gradcheck.rounded import Grain
+from gradcheck.rounded import STAIRCASE, Grain, is_staircase, jump_off
 
 _BEYOND = 10.0  # steps so many times longer than the entries themselves see f from afar
 _WITHIN = 1e-2  # steps so much smaller than the entries see no structure on their scale
@@ -138,6 +138,12 @@ class Excuses:
             step /= 2
         return ""
 
+    def _is_a_staircase(self, found: _Disagreement) -> str:
+        """Ask whether nothing is claimed, and f stands still but for jumps: it may mean to."""
+        if found.result.analytic != 0 or not is_staircase(self._along(found), self.point.last_bit):
+            return ""
+        return STAIRCASE.format(found.result.numerical)
+
     def _stands_partly_still(self, found: _Disagreement) -> str:
         """Ask whether outputs stand still, and the error is below their last bits, or on the treads they lie on.
 
@@ -229,6 +235,7 @@ class Excuses:
         _underflows,
         _stands_still,
         _bends_on_a_tread,
+        _is_a_staircase,
         _stands_partly_still,
         _is_residue,
         _is_coarse,
@@ -273,7 +280,8 @@ class Excuses:
     def _climbs_as_claimed(self, found: _Disagreement, differences: Differences) -> bool:
         """Tell whether f does what is claimed over the shortest steps that its noise, or its last bit, allows.
 
-        The wave itself may have been taken for noise.
+        The wave itself may have been taken for noise. What leaves the claim by a jump is no wave: some of f lies on a
+        tread, and only the rest does what is claimed.
         """
         if found.kinked:
             return False
@@ -285,7 +293,8 @@ class Excuses:
                 level.central != 0 and abs(level.central - found.result.analytic) <= _SAME * found.error
                 for level in levels  # 0 is no slope, but what a tread shows
             ):
-                return True
+                bits = self.point.last_bit * differences.size
+                return not jump_off(found.result.analytic, differences, finest, found.estimate.step, bits)
         return False
 
     def _changes_with_noise(self, found: _Disagreement, noise: float, rounded: float) -> bool:

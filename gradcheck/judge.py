@@ -359,6 +359,8 @@ class Judge:
         if estimate.kinked:
             if self._accuser.at_the_point(entry, estimate):
                 self.on_kinks.add(entry)
+            low, high = self._accuser.sides(entry, estimate)  # between these an error would be taken for legal as well
+            result = replace(result, limit=max(result.limit, high - low))
             return self._kink(result, f"one-sided slopes {estimate.low:.6g} and {estimate.high:.6g}")
         if not tells(self.point, entry, settled, self.rtol):
             return self._too_vague(result, estimate.error_bar)

@@ -173,7 +173,7 @@ def _height_at_the_edge(value: float, coarse: Level, fine: Level, look: Callable
     height = abs(coarse.central - value) * coarse.step
     least, most, at_edge = fine.step, coarse.step, height
     for _ in range(_BISECTIONS):
-        level = look(math.sqrt(least * most))
+        level = look(math.sqrt(least) * math.sqrt(most))
         off = abs(level.central - value) * level.step
         if off <= _ABRUPT * height + level.noise * level.step:
             least = level.step

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import cycle, islice
 
 import numpy as np
 
@@ -109,11 +110,12 @@ def slopes_nearby(point: Point, entry: Entry, gap: float, *, nearer: float = 1.0
     return Slopes(values, wrong=False)
 
 
-def attained_nearby(point: Point, entry: Entry, gap: float) -> bool:
+def attained_nearby(point: Point, entry: Entry, gap: float, outside: float = 0.0) -> bool:
     """Tell whether the analytic derivative of an entry is also that of a smooth point nearby, and right there.
 
     Then it is a legal subgradient, as a limit of gradients. Where kinks meet at random distances below what any step
     can resolve, the backward at the point is that of one of many pieces, and not of those that larger steps see.
+    Or it lies between such a one and slopes that are known.
 
     Parameters
     ----------
@@ -123,20 +125,24 @@ def attained_nearby(point: Point, entry: Entry, gap: float) -> bool:
         The entry.
     gap : float
         As in `slopes_nearby`.
+    outside : float
+        How far the entry lies above slopes that are known, or below them if negative; where that is not 0, a slope
+        farther on the same side will do.
     """
     name, index = entry
     analytic = point.analytic(entry)
     sizes = {key: point.natural(key) for key in point.gradient}  # of the point itself, not of where it is moved to
     size = float(sizes[name][index])
     with point.away() as at:
-        for _ in range(_TRIES):
+        for way in islice(cycle((0, 1, -1)), _TRIES):  # what several share shows where all go one way
             for key in point.gradient:
                 spread = 10.0 ** -point.rng.uniform(0.0, _DECADES, at[key].shape)
-                shift = _SHIFT * sizes[key] * spread * signed(point.rng, at[key].shape)
+                shift = _SHIFT * sizes[key] * spread * (way or signed(point.rng, at[key].shape))
                 point.evaluator.point[key][...] = at[key] + shift.astype(at[key].dtype)
             with np.errstate(all="ignore"):
                 moved = float(point.again()[name][index])
-            if not abs(moved - analytic) <= _ALIKE * gap:
+            farther = math.copysign(1.0, outside) * (moved - analytic) if outside else 0.0
+            if not (abs(moved - analytic) <= _ALIKE * gap or farther > 0.0):
                 continue
             point.base = point.evaluator.outputs("all inputs moved off a kink")
             numerical, doubt = slope_of(point, entry, size, _UNKNOWN * gap)

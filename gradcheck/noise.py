@@ -18,11 +18,14 @@ POINTS = 7
 ORDERS = (4, 5, 6)
 _RESOLVED = 5  # of the 6 consecutive differences, so many must be non-zero
 _REGULAR = 0.02  # how far from whole multiples of its lowest step a staircase may be
-_LEVEL = 1e-3  # of a step: what varies less is smooth
+_LEVEL = 1e-5  # of a step: what varies less is smooth
 _EVEN = 0.25  # of a step: what climbs so evenly after having stood still jumps over many treads at once
 _COARSEST = 2.0**-7  # beside the values: a grid coarser than any number format's is a staircase that f means to be
 _DISTINCT = 3  # so many different values do not share empty low bits by accident
-_FAR = (2.0**-9, -(2.0**-9), 2.0**-5, -(2.0**-5), 0.125, -0.125, 0.25, -0.25, 0.5, -0.5)
+_COARSE, _PLACES, _BESIDE = 2.0**-8, (2, 4, 6), 2.0**-20  # a spacing at which float16's treads are climbed, and
+# points there with others beside them: what stands still between these too lies on treads, and does not just bend
+_FINE = 2.0**-11  # beside the values: deviations of treads so low may be rounding's, to float16 at the most
+_FAR = (-(2.0**-9), -0.125, 0.5, -0.5)
 WIDE = (2.0, -2.0, 64.0)
 """Steps so wide, in units of the inputs, that what reacts at all reacts."""
 _ALIKE = 4.0  # estimates of the orders that lie within this factor of each other
@@ -104,7 +107,7 @@ def measure(
     """
     sigma = floor(base, eps)
     open_ = np.ones(base.shape, bool)
-    still = np.zeros(base.shape, bool)  # at the spacing before
+    stood = np.zeros(base.shape)  # the longest step so far over which it stood still
     seen = [base]
     for spacing in spacings:
         values = [base, *(along(k * spacing) for k in range(1, POINTS))]
@@ -112,34 +115,54 @@ def measure(
         for block in blocks(base.size):
             table = np.stack([value[block] for value in values])
             with np.errstate(invalid="ignore", over="ignore"):
-                noise, moved = _shown(table, still[block])
+                noise, moved = _shown(table, stood[block] / spacing, _COARSEST)
             inside = np.isfinite(table).all(axis=0)
-            still[block] = inside & (moved == 0)
             np.maximum(sigma[block], noise, out=sigma[block], where=open_[block] & inside)
-            open_[block] &= ~(inside & (moved >= _RESOLVED))
+            stood[block][inside & (moved == 0)] = (POINTS - 1) * spacing
+            # what has stood still and climbs without showing a tread is looked at again
+            open_[block] &= ~(inside & (moved >= _RESOLVED) & ((stood[block] == 0) | (noise > 0)))
         if not open_.any():
             break
     else:
-        seen += [along(step) for step in _FAR]
+        values = [base, *(along(k * _COARSE) for k in range(1, POINTS))]
+        beside = [along(k * _COARSE + _BESIDE) for k in _PLACES]
+        seen += [*values[1:], *beside, *(along(step) for step in _FAR)]
+        for block in blocks(base.size):
+            table = np.stack([value[block] for value in values])
+            with np.errstate(invalid="ignore", over="ignore"):
+                noise, _ = _shown(table, stood[block] / _COARSE, _FINE)
+            treads = np.all([each[block] == values[k][block] for k, each in zip(_PLACES, beside, strict=True)], axis=0)
+            inside = open_[block] & (stood[block] > 0) & treads & np.isfinite(table).all(axis=0)
+            np.maximum(sigma[block], noise, out=sigma[block], where=inside)
     for block in blocks(base.size):
         width = _grid(np.stack([value[block] for value in seen]), sigma[block] / _UNIFORM)
         np.maximum(sigma[block], _UNIFORM * width, out=sigma[block])
     return sigma
 
 
-def _shown(table: Vector, still: Any) -> tuple[Any, Any]:
+def _shown(table: Vector, stood: Vector, most: float) -> tuple[Any, Any]:
     """Return the noise that a table of neighbouring values shows (7 by m), and in how many steps each element moved.
 
-    What was `still` at the spacing before shows noise only where it climbs a staircase.
+    What has stood still, over such a part of the spacing, shows noise only where it climbs a staircase, and at `most`
+    so much beside its values.
     """
     first = table[1:] - table[:-1]
     moved = (first != 0).sum(axis=0)
     noise = length(_by_order(table)) / math.sqrt(len(ORDERS))
+    still = stood > 0
     if still.any():
-        first, shown = first[:, still], noise[still]
-        climbs = (moved[still] == POINTS - 1) & _uneven(first) & (shown <= _EVEN * np.median(np.abs(first), axis=0))
-        rounded = (_staircase(first) | climbs) & (shown <= _COARSEST * np.abs(table[:, still]).max(axis=0))
-        noise[still] = np.where(rounded, shown, 0.0)
+        first, shown, stood = first[:, still], noise[still], stood[still]
+        size = np.abs(first)
+        typical = np.median(size, axis=0)
+        always = moved[still] == POINTS - 1
+        climbs = always & _uneven(first) & (shown <= _EVEN * typical)
+        # Differences of many treads each may all be the same, and show none. With a kink on the way the first is less.
+        less = np.abs(2 * first[1] - first[2]) - size[0]
+        bends = np.ptp(first[1:] - first[:-1], axis=0)
+        evenly = always & (bends <= _REGULAR * typical) & (less <= 0.5 * stood * typical)
+        shown = np.where(evenly, np.fmax(shown, _UNIFORM * typical * np.sqrt(stood)), shown)
+        rounded = _staircase(first) | climbs | evenly
+        noise[still] = np.where(rounded & (shown <= most * np.abs(table[:, still]).max(axis=0)), shown, 0.0)
     return noise, moved
 
 
@@ -241,13 +264,14 @@ def _staircase(first: Vector) -> Any:
     height = np.where(size > 0, size, np.inf).min(axis=0)
     multiples = size / np.where(np.isfinite(height), height, 1.0)
     regular = (np.abs(multiples - np.round(multiples)) < _REGULAR).all(axis=0)
-    return regular & ((size > 0).sum(axis=0) >= _DISTINCT)
+    differs = np.ptp(multiples, axis=0) > 0.5  # else they tell nothing of a height
+    return regular & differs & ((size > 0).sum(axis=0) >= _DISTINCT)
 
 
 def _uneven(first: Vector) -> Any:
-    """Tell which consecutive differences vary beyond the first: where only that is off there is a kink, no noise."""
-    beyond = np.abs(first[1:])
-    return np.ptp(beyond, axis=0) > _LEVEL * np.median(beyond, axis=0)
+    """Tell which consecutive differences bend unevenly beyond the first: where only that is off there is a kink."""
+    beyond = first[1:]
+    return np.ptp(beyond[1:] - beyond[:-1], axis=0) > _LEVEL * np.median(np.abs(beyond), axis=0)
 
 
 def _grid(values: Any, least: Vector) -> Vector:

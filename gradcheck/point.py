@@ -57,6 +57,8 @@ class Point:
         Standard deviation of each output; half a last bit until `measure` was called.
     close_noise : ndarray, shape (m,)
         The same without what only longer spacings show.
+    measured : bool
+        Whether it was.
     last_bit : float
         The coarsest machine epsilon among the outputs.
     scale : dict of str to float
@@ -87,7 +89,7 @@ class Point:
         self._shared: Callable[[Entry], Differences | None] | None = None
         self._ray: tuple[Entry, EntryRay] | None = None
         self._moves_on = False
-        self._measured = False
+        self.measured = False
         self._measured_treads = False
         self._spread_measured: Named | None = None
 
@@ -215,9 +217,9 @@ class Point:
 
     def measure(self) -> None:
         """Measure the noise of f, once."""
-        if self._measured:
+        if self.measured:
             return
-        self._measured = True
+        self.measured = True
         point = self.evaluator.point
         ray, fine = self._anywhere(farther=_FARTHER)
         finest = noise.POINTS * noise.SPACINGS[0]

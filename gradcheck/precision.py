@@ -105,9 +105,9 @@ def compare_low(
         zero = finite & ~right[0] & ~tied & (np.abs(around[0]) <= changes) & (largest < typical)
         moves = np.stack([np.abs(there[name] - fine) for _, there in beside[1::2]])  # by last bits
         loose = finite & ~right[0] & ~tied & ~zero & (np.abs(around[0]) <= 2 * np.max(moves, axis=0))
-        # a bar that a wrong value would have met as well, and beside the largest of the array
+        # far off, within a bar that any wrong value would have met as well: it is more than the largest of the array
         size = np.maximum(np.abs(coarse), np.abs(fine))
-        vague = right[0] & (np.abs(around[0]) > limit) & (rounding > MEANINGFUL * size)
+        vague = right[0] & (np.abs(around[0]) > np.fmax(limit, MEANINGFUL * size))
         vague &= rounding > _largest({name: fine})
         lost = finite & ~right[0] & ~tied & ~zero & ~loose
         if lost.any():
@@ -189,7 +189,7 @@ def _largest_share(own: Analytic) -> float:
 
 
 def _at_ordinary_values(widened: Widened) -> list[tuple[Named, Named]]:
-    """Return low-precision less float64 gradients, and the latter, at ordinary values; none where the budget ends."""
+    """Return low-precision less float64 gradients, and the latter, at ordinary values."""
     evaluator = widened.own.evaluator
     found = []
     with evaluator.away() as at:
@@ -200,7 +200,7 @@ def _at_ordinary_values(widened: Widened) -> list[tuple[Named, Named]]:
                 with np.errstate(all="ignore"):
                     found.append(widened.residuals())
             except BudgetSpent:
-                return []
+                raise
             except Exception:  # nobody asked for this point
                 continue
     return found
@@ -227,10 +227,7 @@ def _not_shown(widened: Widened, name: str, where: Array) -> Array:
     with evaluator.away() as at:
         for place in [tuple(place) for place in np.argwhere(where)][:MISMATCHES_KEPT]:
             evaluator.point[name][place] = at[name][place] + sizes[place].astype(at[name].dtype)
-            try:
-                found[place] = np.array_equal(evaluator.outputs("an entry moved by its size", far=True), base)
-            except BudgetSpent:
-                break
+            found[place] = np.array_equal(evaluator.outputs("an entry moved by its size", far=True), base)
             evaluator.point[name][place] = at[name][place]
     return found
 

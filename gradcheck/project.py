@@ -118,6 +118,10 @@ def _judge_as_a_whole(judge: Judge, name: str, whole: Array, tally: Tally) -> bo
     """Judge a primal by projections, into the tally; False where that fails and every entry can be judged instead."""
     point = judge.point
     look = Projection(point, {name: whole})
+    if look.is_off(judge.rtol):  # so is a factor of all entries, where they add up to little by chance
+        other = exact(point.rng, point.evaluator.point[name]) * (whole != 0)
+        look = max(look, Projection(point, {name: other}), key=lambda each: abs(each.error))
+        whole = look.direction[name]
     look.show_noise()
     tight = look.is_tight(judge.rtol)
     promised = judge.rtol * look.largest + look.level.noise  # had it agreed

@@ -21,6 +21,8 @@ TIGHT = 1e-3
 _STRAIGHT = 1e-4  # of the largest entry: an output's sides that differ by less are on no kink worth another look
 _INSIDE = 16.0  # times half a last bit: what rounding inside f may be worth
 _STEADY = 0.1
+_CLEARLY, _PART = 10.0, 1e-5
+_TREAD = 2.0**-9  # a step that is longer than treads of float16
 
 
 class Projection:
@@ -89,11 +91,31 @@ class Projection:
         """How far the analytic derivative is from the numerical one."""
         return self.expected - self.level.central
 
+    def _hides_treads(self) -> bool:
+        """Tell whether an output that stands still over the step moves a little farther on, to both sides.
+
+        It may lie on a tread; beyond a kink it would move to one.
+        """
+        still = ~self.differences.reached
+        if not still.any():
+            return False
+        sides = (self.ray.at(side * _TREAD)[0][still] for side in (1.0, -1.0))
+        base = self.ray.at(0.0)[0][still]
+        return bool(np.any(np.logical_and(*(side != base for side in sides))))
+
+    def is_off(self, rtol: float) -> bool:
+        """Tell whether the two differ by more than noise and what the step's length does to them, though allowed."""
+        off = abs(self.error)
+        return max(_CLEARLY * self.level.noise, _PART * abs(self.expected)) < off <= rtol * self.largest
+
     def is_tight(self, rtol: float) -> bool:
         """Tell whether both agree so well that no entry worth being seen hides behind the largest."""
         limit = TIGHT * rtol * self.largest + self.level.noise
         if not abs(self.error) <= limit <= rtol * self.largest:
             return False
+        if not self.point.measured and self._hides_treads():
+            self.measure_noise()
+            return self.is_tight(rtol)
         return self._bent <= _STRAIGHT * self.largest or not self.kinked
 
     def is_plain(self, rtol: float) -> bool:

@@ -20,6 +20,10 @@ INSIDE = 4.0
 """Last bits of f's range that rounding inside it may cost."""
 TREADS = 2.0
 """Heights of a tread: what lies between may be off by so many."""
+STAIRCASE = (
+    "f climbs in treads so fine that rounding may make them: 0 is its slope on a tread, and {:.3g} that across them;"
+    " which is meant, its values do not tell"
+)
 _LOOKS = (2.0**-40, 2.0**-9, 0.3, 1.3, 5.1, 70.0)  # in units of the inputs: where f's values are looked at
 _NEAR, _NEARER = 0.05, 0.5  # of a gap: so near a claim is what coarse levels settle on, or at least nearer
 _TREAD = 0.1  # a jump of rounding inside f that moves the quotient by this part of an error may hide the rest of it
@@ -27,8 +31,14 @@ _EDGES = (1.0, 2.0, 4.0)  # times the distance of the first edge, at which a ris
 _NEAR_EDGE = 30.0  # times the distance of an edge: slopes over such steps tell which way the treads lead
 _FAR_AWAY = 64.0  # a step, in units of the ray, over which f is asked whether it moves at all
 _BISECTIONS = 24  # that narrow an edge down to far less than the next tread is wide
+_OWN, _JUMP = 16.0, 4.0  # last bits; times what f was off before
 _BEYOND_EDGE = 2.0**-12  # of the distance to an edge
 _CLEARLY = 10.0  # so many times its noise a difference must be off
+_HIGHEST = 2.0**-9  # of f's values: treads of float16, and of float64 beside 1e13
+_FINE_TREAD = 2.0**-9  # in units of the ray: treads so short may be float16's
+_SHORT, _STEPS, _MOSTLY = 2.0**-15, 8, 0.75  # over steps so short, what is on such treads mostly stands still
+_CLIMBS = (2.0**-5, 2.0**-4)  # over steps so long it climbs
+_EVENLY = 0.3
 _FEW = 4
 _STEADY = 0.1  # of an error: so little the quotient may change with the step
 
@@ -179,7 +189,7 @@ class _Way:
         single = noise.single(seen.reshape(-1, point.base.size))
         self._single: Vector = np.where(counts, single, 0.0)
         # what is 0 here may be made of ones: log(1), 1 - tanh(20)
-        self._highest = INSIDE * noise.SINGLE * float(np.abs(seen).max(initial=1.0))
+        self._highest = _HIGHEST * float(np.abs(seen).max(initial=1.0))
         self.most = np.maximum(self._single, self._highest)
 
     def heights(self) -> Vector:
@@ -204,7 +214,7 @@ def _tread(differences: Differences, least: float, most: float, of: Any = slice(
     kink, and no tread that rounding made.
     """
     for _ in range(_BISECTIONS):
-        middle = math.sqrt(least * most)
+        middle = math.sqrt(least) * math.sqrt(most)
         if differences.moves(middle)[of].any():
             most = middle
         else:
@@ -220,6 +230,59 @@ def _tread(differences: Differences, least: float, most: float, of: Any = slice(
 def _stands(differences: Differences, step: float) -> bool:
     """Tell whether f is the same over a step and over one a little longer."""
     return bool(np.array_equal(differences.moves(step), differences.moves(step * (1 + _BEYOND_EDGE))))
+
+
+def climbs(differences: Differences, last_bit: float) -> float:
+    """Return the slope at which f, which stands still here, climbs in treads so fine that rounding may make them.
+
+    0 where it does not, or where these are but its own last bits. Beyond an edge it stands still again: a kink nearby
+    is no tread.
+    """
+    scale = differences.ray.scale
+    fine = differences.level(_FINE_TREAD * scale)
+    coarse, coarser = (differences.level(step * scale).central for step in _CLIMBS)
+    if fine.forward == 0 or fine.backward == 0 or not abs(coarse - coarser) <= _EVENLY * abs(coarser):
+        return 0.0
+    least = fine.step
+    while differences.moves(least).any():
+        least /= 16
+        if least <= differences.ray.spacing:
+            return 0.0
+    found = _tread(differences, least, fine.step)
+    own = TREADS * last_bit * np.abs(differences.ray.at(0.0)[0])
+    return coarse if found and np.any(found[1] > own) else 0.0
+
+
+def jump_off(slope: float, differences: Differences, least: float, most: float, bits: float) -> float:
+    """Return the height of the jump by which f leaves a slope that it has over one step and not over a longer one.
+
+    Then part of it lies on a tread, and only the rest has that slope. 0 where it leaves little by little, as a wave
+    does.
+    """
+
+    def off(step: float) -> float:
+        return abs(differences.level(step).central - slope) * step
+
+    tiny = max(2 * off(least), _OWN * bits)
+    if not off(most) > tiny:
+        return 0.0
+    for _ in range(_BISECTIONS):
+        middle = math.sqrt(least) * math.sqrt(most)
+        least, most = (least, middle) if off(middle) > tiny else (middle, most)
+    height = off(most)
+    return height if height > _JUMP * tiny else 0.0
+
+
+def is_staircase(differences: Differences, last_bit: float) -> bool:
+    """Tell whether f stands still here but for jumps, over lengths that only float16 would round away, or nothing."""
+    scale = differences.ray.scale
+    values = np.stack([differences.ray.at(k * _SHORT * scale)[0] for k in range(-_STEPS, _STEPS + 1)])
+    wide = differences.moves(_CLIMBS[0] * scale)
+    jumps = np.abs(np.diff(values, axis=0))
+    # what does not jump here lies on a tread that is at least as high as its slope leads on the way
+    height = np.where(jumps.any(axis=0), jumps.max(axis=0), 2 * _STEPS * _SHORT / _CLIMBS[0] * wide)
+    moves = height > TREADS * last_bit * np.abs(values).max(axis=0)
+    return bool(moves.any()) and float(np.mean(jumps[:, moves] == 0)) >= _MOSTLY
 
 
 def between_treads(analytic: float, differences: Differences, levels: list[Level], holds: Callable[[], float]) -> bool:

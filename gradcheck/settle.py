@@ -13,14 +13,16 @@ from gradcheck.claims import holds_over
 from gradcheck.difference import Differences, Level
 from gradcheck.ladder import Estimate, climb_down, wider
 from gradcheck.layer import Named
+from gradcheck.noise import SINGLE
 from gradcheck.point import Entry, Point
-from gradcheck.probe import power_of_two
-from gradcheck.rounded import INSIDE, between_treads, forgotten, rounded_away
+from gradcheck.probe import default_step, power_of_two
+from gradcheck.rounded import INSIDE, STAIRCASE, between_treads, climbs, forgotten, jump_off, rounded_away
 from gradcheck.tolerance import agree, meaningful
 
 _CLEARLY = 10.0  # so many times its noise a first look must be off 0
 _PLATEAU = 0.1  # the bar of a plateau at wide steps, beside its slope
 _FAR = 1e-2  # slopes over steps of at least this part of the scale tell how steep f is
+_OTHERS = 4.0
 _WAVE = 0.1  # of the length of a wave that has the slope of the error and the height of what f was seen to change
 
 
@@ -70,9 +72,7 @@ def settle(point: Point, entry: Entry, differences: Differences, level: Level, r
     levels = climb_down(differences, hopeless=abs(analytic) if math.isfinite(analytic) else 0.0)
     estimate = _still(differences, levels) if differences.unmoved else kink.judge(levels)
     steepest = _steepest(differences, levels)
-    # it may stand still on one tread, and have climbed over the first step
-    stands = estimate.value == 0 and abs(level.central) > _CLEARLY * level.noise
-    if stands or not (
+    if _stands(estimate, level) or not (
         agree(analytic, estimate.value, estimate.error_bar, rtol)
         and tells(point, entry, Settled(estimate, steepest), rtol)
     ):
@@ -81,6 +81,9 @@ def settle(point: Point, entry: Entry, differences: Differences, level: Level, r
             differences.take_noise(point.noise)
             levels = [replace(each, noise=differences.noise_at(each.step)) for each in levels]
             estimate = kink.judge(levels)
+    if tread := _tread_left(differences, estimate, level, point.last_bit):
+        level, *levels = _noisier([level, *levels], tread)
+        estimate = kink.judge(levels)
     if estimate.value == 0 and not estimate.reason:
         # f stands still here and not farther away: it may round away inside what its values do not show
         # (in terms as large as the entry itself times the slopes farther away)
@@ -93,22 +96,17 @@ def settle(point: Point, entry: Entry, differences: Differences, level: Level, r
             # be seen.
             return Settled(beside, steepest)
         estimate = _widen(differences, estimate, levels, analytic, rtol)
-    if not estimate.kinked:
-        if agree(analytic, estimate.value, estimate.error_bar, rtol):
-            reason = forgotten(analytic, differences, level, estimate)
-            if stands and estimate.value == 0 and between_treads(level.central, differences, levels, lambda: math.inf):
-                reason = f"f climbs in treads: it stands still over {estimate.step:.1g}, and not over {level.step:.1g}"
-        else:
-            ones = float(
-                np.abs(differences.cotangent).max(initial=0.0)
-            )  # what f is made of may be of size 1: 1 + erf(-6)
-            largest = max(steepest * differences.ray.scale, differences.size, ones)
-            reason = rounded_away(
-                analytic, differences, levels, estimate, largest, point.last_bit, lambda: holds_over(point, entry, 1.0)
-            )
-        if reason:
-            estimate = replace(estimate, error_bar=math.inf, reason=reason)
-    return Settled(estimate, steepest)
+    if estimate.kinked:
+        return Settled(estimate, steepest)
+    if agree(analytic, estimate.value, estimate.error_bar, rtol):
+        negligible = point.last_bit * max(point.scale[entry[0]], point.size / point.reach(entry))
+        reason = _contradicted(analytic, differences, levels, estimate, level, point.last_bit, negligible)
+    else:
+        largest = max(steepest * differences.ray.scale, differences.size, _ones(differences))
+        reason = rounded_away(
+            analytic, differences, levels, estimate, largest, point.last_bit, lambda: holds_over(point, entry, 1.0)
+        )
+    return Settled(replace(estimate, error_bar=math.inf, reason=reason) if reason else estimate, steepest)
 
 
 def settle_along(point: Point, direction: Named, is_enough: Callable[[Estimate], bool]) -> Settled:
@@ -133,8 +131,15 @@ def settle_along(point: Point, direction: Named, is_enough: Callable[[Estimate],
             replace(level, central=level.central - slip, forward=level.forward - slip, backward=level.backward - slip)
         )
     estimate = _still(differences, levels) if differences.unmoved else kink.judge(levels)
+    if levels:
+        first = min(levels, key=lambda level: abs(math.log(level.step / default_step(point.last_bit, ray.scale))))
+        if tread := _tread_left(differences, estimate, first, point.last_bit):
+            levels = _noisier(levels, tread)
+            estimate = kink.judge(levels)
     if not is_enough(estimate):
         estimate = _widen(differences, estimate, levels, point.directional(direction), 0.0)
+    if estimate.value == 0 and not estimate.reason and (slope := climbs(differences, point.last_bit)):
+        estimate = replace(estimate, error_bar=math.inf, reason=STAIRCASE.format(slope))
     return Settled(estimate, _steepest(differences, levels))
 
 
@@ -174,6 +179,54 @@ def _confirm(analytic: float, differences: Differences, level: Level, last_bit: 
     if not steady:
         return None
     return Estimate.smooth(level.central, abs(between.central - level.central) + level.noise, level.step)
+
+
+def _contradicted(
+    analytic: float,
+    differences: Differences,
+    levels: list[Level],
+    estimate: Estimate,
+    level: Level,
+    last_bit: float,
+    negligible: float,
+) -> str:
+    """Say how longer steps contradict an estimate that an analytic value agrees with; empty where they do not."""
+    if abs(analytic - level.central) > negligible and (reason := forgotten(analytic, differences, level, estimate)):
+        return reason
+    if estimate.value != 0:
+        return ""
+    if _stands(estimate, level) and between_treads(level.central, differences, levels, lambda: math.inf):
+        return f"f climbs in treads: it stands still over {estimate.step:.1g}, and not over {level.step:.1g}"
+    slope = climbs(differences, last_bit)
+    return STAIRCASE.format(slope) if slope else ""
+
+
+def _stands(estimate: Estimate, level: Level) -> bool:
+    """Tell whether f stands still on one tread, and has climbed over the first step."""
+    return estimate.value == 0 and abs(level.central) > _CLEARLY * level.noise
+
+
+def _ones(differences: Differences) -> float:
+    """Return the largest weight of an output: f may be made of numbers near 1, as 1 + erf(-6) is."""
+    return float(np.abs(differences.cotangent).max(initial=0.0))
+
+
+def _tread_left(differences: Differences, estimate: Estimate, first: Level, last_bit: float) -> float:
+    """Return the height of the jump by which f leaves a slope, on the way to a first look that shows another; else 0.
+
+    That is noise, where it is no higher than a tread of float32: part of f lies on one, the rest alone has that slope.
+    Where all of f stands still other questions are asked.
+    """
+    off = abs(first.central - estimate.value) if estimate.value != 0 else 0.0
+    if estimate.kinked or not _CLEARLY * max(first.noise, estimate.error_bar) < off < math.inf:
+        return 0.0
+    jump = jump_off(estimate.value, differences, estimate.step, first.step, last_bit * differences.size)
+    return jump if jump <= INSIDE * SINGLE * max(differences.size, _ones(differences)) else 0.0
+
+
+def _noisier(levels: list[Level], change: float) -> list[Level]:
+    """Return levels that reckon with such a change of f as noise: others may be a few times as large."""
+    return [replace(level, noise=max(level.noise, _OTHERS * change / level.step)) for level in levels]
 
 
 def _still(differences: Differences, levels: list[Level]) -> Estimate:

@@ -120,8 +120,10 @@ def _on_kinks(report: Report, layer: Layer, options: Options, first: str, second
         forward_calls=report.forward_calls + done.forward_calls - layer.trial_calls[0],
         backward_calls=report.backward_calls + done.backward_calls - layer.trial_calls[1],
     )
-    if done.ok:
+    if done.ok and all(line.judged == line.entries for line in done.summaries):
         return replace(report, notes=(*report.notes, differ))
+    if done.ok:
+        return _unjudged(report, f"{differ}, and the budget ran out before all those of the {second} were judged")
     done = renamed(done, f"{second}: {{}}")
     words = {Verdict.INCONCLUSIVE: f"and it cannot be told whether those of the {second} are legal"}
     note = f"{differ}, {words.get(done.verdict, f'and those of the {second} are none')}"

@@ -47,6 +47,52 @@ def test_zero_gradient_of_what_casts_to_float32(mode):
     assert verdicts.count(MISMATCH) > 30
 
 
+@pytest.mark.parametrize("mode", ["full", "fast"])
+@pytest.mark.parametrize("added", [True, False])
+def test_forgotten_part_that_casts_to_float32(mode, added):
+    """Over the shortest steps f does what is claimed, like a wave: the part that was forgotten stands still there."""
+
+    def f(x):
+        parts = np.sin(x), np.tanh(cast(x))
+        return parts[0] + parts[1] if added else parts
+
+    def forgets(g, x):
+        return (g if added else g[0]) * np.cos(x)
+
+    def vjp(g, x):
+        return forgets(g, x) + (g if added else g[1]) * (1 - np.tanh(x) ** 2)
+
+    for seed in range(20):
+        x = np.random.default_rng(seed).normal(size=1 + seed % 4)
+        right = check_vjp(f, vjp, x, mode=mode, seed=seed)
+        assert right.verdict is not MISMATCH, str(right)
+        wrong = check_vjp(f, forgets, x, mode=mode, seed=seed)
+        assert wrong.verdict is MISMATCH, str(wrong)
+
+
+def half(x):
+    return x.astype(np.float16).astype(x.dtype)
+
+
+@pytest.mark.parametrize("mode", ["full", "fast"])
+@pytest.mark.parametrize("size", [1, 10])
+def test_staircases_whose_treads_rounding_may_have_made(mode, size):
+    """0 is the slope on a tread, another the one across them: neither is accused, and 0 does not pass as right."""
+    for seed in range(8):
+        x = np.random.default_rng(seed).normal(size=size)
+        for f in (lambda x: np.tanh(half(x)), lambda x: np.tanh(half(x)).sum(), lambda x: np.tanh(np.round(x, 3))):
+            right = check_vjp(f, lambda g, x: g * (1 - np.tanh(x) ** 2), x, mode=mode, seed=seed)
+            assert right.verdict is not MISMATCH, str(right)
+            zero = check_vjp(f, lambda g, x: 0 * x, x, mode=mode, seed=seed)
+            assert zero.verdict is not Verdict.MATCH, str(zero)
+            twice = check_vjp(f, lambda g, x: 2 * g * (1 - np.tanh(x) ** 2), x, mode=mode, seed=seed)
+            assert not twice.ok, str(twice)
+        meant = check_vjp(np.round, lambda g, x: 0 * g, x, mode=mode, seed=seed)
+        assert meant.verdict is Verdict.MATCH, str(meant)
+        fine = check_vjp(lambda x: np.round(x, 3), lambda g, x: 0 * g, x, mode=mode, seed=seed)
+        assert fine.verdict is not MISMATCH, str(fine)
+
+
 def test_zero_gradient_of_an_exponential():
     """It is steeper farther away than anything: that does not mean that something was subtracted here."""
     assert check_vjp(np.exp, lambda g, x: 0 * g, np.array([20.0, 21.0, 25.0])).verdict is MISMATCH
@@ -165,3 +211,23 @@ def test_check_leaves_no_cycle_behind(monkeypatch):
         assert not any(point() for point in points)
     finally:
         gc.enable()
+
+
+def test_factor_of_all_entries_where_they_add_up_to_little_along_the_direction_of_a_projection():
+    x, weights = np.random.default_rng(3).uniform(0.5, 1, size=(2, 100))
+    seen = []
+
+    def linear(weights):
+        def f(x):
+            seen.append(x.copy())
+            return weights @ x
+
+        return f
+
+    assert check_grad(linear(weights), lambda x: weights, x, mode="fast").verdict is Verdict.MATCH
+    along = seen[-1] - x
+    along /= np.linalg.norm(along)
+    slanted = weights - (1 - 1e-6) * (weights @ along) * along
+    assert check_grad(linear(slanted), lambda x: slanted, x, mode="fast").verdict is Verdict.MATCH
+    report = check_grad(linear(slanted), lambda x: 1.01 * slanted, x, mode="fast")
+    assert report.verdict is MISMATCH, str(report)

@@ -55,8 +55,7 @@ def check(case: Case, corruption: Corruption | None = None) -> tuple[Report, lis
     Report
         Of the public check.
     list
-        The gradients that the backward returned first: those at the point, with the check's own cotangent. Empty for
-        a jvp.
+        The gradients that the backward returned first at the point with the check's own cotangent. Empty for a jvp.
     """
     seen: list[list[Any]] = []
 
@@ -72,7 +71,7 @@ def check(case: Case, corruption: Corruption | None = None) -> tuple[Report, lis
     options: dict[str, Any] = {"seed": case.seed, "mode": case.mode}
     with np.errstate(all="ignore"):
         report = _FORMS[case.form](case, pull, corruption, options)
-    return report, seen[0] if seen else []
+    return report, seen[_TRIALS.get(case.form, 0)] if seen else []
 
 
 def _vjp(case: Case, pull: Pull, corruption: Corruption | None, options: dict[str, Any]) -> Report:
@@ -146,6 +145,7 @@ def _layer(case: Case, pull: Pull, corruption: Corruption | None, options: dict[
     return gradcheck.check_layer(Drawn(), case.inputs[0], **options)
 
 
+_TRIALS = {"layer": 1}  # calls of a backward with a cotangent of its own, to see what it takes and returns
 _FORMS = {"vjp": _vjp, "jvp": _jvp, "grad": _grad, "layer": _layer}
 
 

@@ -39,7 +39,26 @@ def distance_vjp(g, x, y):
 SIGNS = np.cos(1.0 + np.arange(3))
 
 
+def bent_maximum(x):
+    most = np.max(x[:3])
+    return np.where(most > 0, -1.27 * most, 0.14 * most)
+
+
+def bent_maximum_vjp(g, x):
+    tied = (x == np.max(x[:3])) & (np.arange(x.size) < 3)
+    return g * np.where(np.max(x[:3]) > 0, -1.27, 0.14) * tied / tied.sum()
+
+
 KINKS = [
+    Case(
+        "share-of-a-side-that-no-entry-shows-alone",
+        bent_maximum,
+        bent_maximum_vjp,
+        (np.array([0.0, 0.0, 0.0, 0.1]),),
+        "f falls along each of the tied entries, and stands still the other way; it falls that way where all move",
+        {KINK},
+        {lambda g: 10 * g: {MISMATCH}, lambda g: -30 * g: {MISMATCH}},
+    ),
     Case(
         "maxima-of-both-senses",
         three_maxima,
