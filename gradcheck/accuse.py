@@ -13,13 +13,14 @@ from gradcheck.difference import Differences
 from gradcheck.excuse import Excuses
 from gradcheck.ladder import Estimate, climb_down
 from gradcheck.layer import Named
-from gradcheck.nearby import Slopes, attained_nearby, slopes_nearby, steady_nearby
+from gradcheck.nearby import Slopes, attained_nearby, slopes_nearby, stays_nearby, steady_nearby
 from gradcheck.point import Entry, Point
 from gradcheck.probe import ProjectionRay, default_step, signed
 from gradcheck.report import Comparison, Verdict
 from gradcheck.tolerance import agree, allowed
 
 _SAME = 0.2  # slopes nearby that differ by less than this part of an error do not explain it
+_ALONE = 1e-3  # of an error: values nearby that differ by less are the same
 _BENDS = 1e-3  # nor do they explain an error below this part of the slope: so much they may differ without a kink
 _CLOSE = 1e-5  # a kink that is seen over no shorter steps may lie beside the point
 _JUMPS = 1e-2  # of an error: kinks that jump by less do not explain it
@@ -118,7 +119,10 @@ class Accuser:
                 return self._hull(wrong, estimate, low, high) or _unclear(wrong)
         if not self._on_a_kink(entry):
             return wrong
-        return _piece(wrong, estimate) if attained_nearby(self.point, entry, wrong.error) else _unclear(wrong)
+        if attained_nearby(self.point, entry, wrong.error):
+            return _piece(wrong, estimate)
+        alone = stays_nearby(self.point, entry, wrong.numerical, _ALONE * wrong.error)
+        return wrong if alone else _unclear(wrong)
 
     def _beyond_both_sides(self, entry: Entry, wrong: Comparison, estimate: Estimate, slopes: Slopes) -> Comparison:
         """Judge an entry outside the two slopes of a kink, with a backward that is right all around."""

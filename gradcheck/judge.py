@@ -35,6 +35,7 @@ BY_LUCK = 4.0
 """A first look so many times farther off than it allows agrees with an error by accident only."""
 SECOND = 16.0
 """How many times finer a second look is."""
+_TREADS = 4.0  # of such a height together
 _ALONE = 3  # so few doubtful entries are measured one by one, not together
 _WORTH_SPLITTING = 128  # so few doubtful entries are split again where together they are too vague
 
@@ -233,8 +234,13 @@ class Judge:
         return not agree(level.central, finer.central, level.noise + finer.noise, self.rtol)
 
     def _look_again(self, comparisons: list[Comparison]) -> None:
-        """Judge again what agreed at its first look, where other first looks turned out to be misled."""
+        """Judge again what agreed at its first look, where other first looks turned out to be misled.
+
+        And what was accused before another entry met a tread that explains it.
+        """
         again = {entry for entry in self._at_once if entry[0] in self.misled}
+        wrong = (c for c in comparisons if c.verdict is Verdict.MISMATCH)
+        again |= {(c.name, c.index or ()) for c in wrong if c.error * c.step <= _TREADS * self.point.tread}
         self._at_once = [entry for entry in self._at_once if entry not in again]
         try:
             for place, found in enumerate(comparisons):

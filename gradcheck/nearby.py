@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import cycle, islice
 
@@ -129,10 +130,44 @@ def attained_nearby(point: Point, entry: Entry, gap: float, outside: float = 0.0
         How far the entry lies above slopes that are known, or below them if negative; where that is not 0, a slope
         farther on the same side will do.
     """
-    name, index = entry
     analytic = point.analytic(entry)
+    size = float(point.natural(entry[0])[entry[1]])  # of the point itself, not of where it is moved to
+    with closing(_claims_nearby(point, entry)) as claims:
+        for claim in claims:
+            farther = math.copysign(1.0, outside) * (claim - analytic) if outside else 0.0
+            if not (abs(claim - analytic) <= _ALIKE * gap or farther > 0.0):
+                continue
+            point.base = point.evaluator.outputs("all inputs moved off a kink")
+            numerical, doubt = slope_of(point, entry, size, _UNKNOWN * gap)
+            if doubt <= _UNKNOWN * gap and abs(claim - numerical) <= _SLACK * gap + 2 * doubt:
+                return True
+    return False
+
+
+def stays_nearby(point: Point, entry: Entry, value: float, tolerance: float) -> bool:
+    """Tell whether the analytic derivative of an entry is the same value everywhere around the point.
+
+    Then no kink that it shares is there, whatever others do: those of another term of a sum are none of its own.
+
+    Parameters
+    ----------
+    point : Point
+        Left as it is.
+    entry : Entry
+        The entry.
+    value : float
+        The value.
+    tolerance : float
+        How far off it may be.
+    """
+    with closing(_claims_nearby(point, entry)) as claims:
+        return all(abs(claim - value) <= tolerance for claim in claims)
+
+
+def _claims_nearby(point: Point, entry: Entry) -> Generator[float, None, None]:
+    """Yield an analytic entry at points off kinks, to all sides and at many distances; the point stays there."""
+    name, index = entry
     sizes = {key: point.natural(key) for key in point.gradient}  # of the point itself, not of where it is moved to
-    size = float(sizes[name][index])
     with point.away() as at:
         for way in islice(cycle((0, 1, -1)), _TRIES):  # what several share shows where all go one way
             for key in point.gradient:
@@ -140,15 +175,8 @@ def attained_nearby(point: Point, entry: Entry, gap: float, outside: float = 0.0
                 shift = _SHIFT * sizes[key] * spread * (way or signed(point.rng, at[key].shape))
                 point.evaluator.point[key][...] = at[key] + shift.astype(at[key].dtype)
             with np.errstate(all="ignore"):
-                moved = float(point.again()[name][index])
-            farther = math.copysign(1.0, outside) * (moved - analytic) if outside else 0.0
-            if not (abs(moved - analytic) <= _ALIKE * gap or farther > 0.0):
-                continue
-            point.base = point.evaluator.outputs("all inputs moved off a kink")
-            numerical, doubt = slope_of(point, entry, size, _UNKNOWN * gap)
-            if doubt <= _UNKNOWN * gap and abs(moved - numerical) <= _SLACK * gap + 2 * doubt:
-                return True
-    return False
+                claim = float(point.again()[name][index])
+            yield claim
 
 
 def steady_nearby(point: Point, entry: Entry, distance: float, tolerance: float) -> bool:

@@ -61,6 +61,8 @@ class Point:
         Whether it was.
     last_bit : float
         The coarsest machine epsilon among the outputs.
+    tread : float
+        The highest jump of f, at most as high as a tread of float32, that was met where another slope was expected.
     scale : dict of str to float
         The largest finite magnitude in each gradient.
     """
@@ -90,6 +92,7 @@ class Point:
         self._ray: tuple[Entry, EntryRay] | None = None
         self._moves_on = False
         self.measured = False
+        self.tread = 0.0
         self._measured_treads = False
         self._spread_measured: Named | None = None
 

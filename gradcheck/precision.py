@@ -27,7 +27,9 @@ _LAST_BITS = 8  # so far away points are looked at: off a tie that rounding made
 _MOSTLY = 0.5  # of them, where an entry is right: then it is at a tie in low precision, and beside it in float64
 _ROUGHLY = 1e-2
 _LIKE = 64.0  # times as much as the forward, relatively, a backward may lose
+_LOSES = 4.0  # times less than the forward, relatively, are the last bits of the numbers inside
 _MOST = 0.1  # of the largest entry: so much at most
+_WILD = 4.0  # times as far as the float64 gradient was seen to go
 _UNDERFLOW = 1e3  # products of a few numbers underflow before their result does
 
 
@@ -61,7 +63,8 @@ def compare_low(
     taken to be more than the square root of the dtype's epsilon beside the largest entry of all gradients there, or
     than what the forward loses if that is more (an offset of 1e5 inside both), nor
     less than a few last bits of that or of the largest weighted output: terms of such size may have cancelled, as in
-    ``1 - tanh(x) ** 2``. What underflows may be lost.
+    ``1 - tanh(x) ** 2``. Nor less than a few times what the forward loses, where that is more than last bits. What
+    underflows may be lost.
 
     Where a low-precision gradient is larger than any in float64, at all of these points, and another at each, it
     is what rounding leaves of zero: undecided. So is what is no farther off than the float64 gradient goes when the
@@ -77,7 +80,7 @@ def compare_low(
     ordinary: list[tuple[Named, Named]] | None = None
     high = real_parts(widened.gradient)
     largest, share = _largest(high), _largest_share(widened.own)
-    forward = _LIKE * _off(widened)
+    lost_of_f = _off(widened)
     for name, tally in tallies.items():
         coarse, fine = parts(low[name]).astype(np.float64), high[name]
         # a directional derivative is a number of its own, and put into float64 arrays
@@ -97,14 +100,14 @@ def compare_low(
         inside = [off[name] for off, _ in beside if np.isfinite(off[name][finite]).all()]
         around = np.where(finite, np.stack([coarse - fine, *inside]), 0.0)
         changes, typical = _changes(around)
-        measured = np.minimum(changes, largest * min(max(math.sqrt(eps), forward), _MOST))
-        rounding = measured + _FEW * eps * max(largest, share) + _UNDERFLOW * tiny
+        measured = np.minimum(changes, largest * min(max(math.sqrt(eps), _LIKE * lost_of_f), _MOST))
+        rounding = measured + _FEW * max(eps, lost_of_f / _LOSES) * max(largest, share) + _UNDERFLOW * tiny
         with np.errstate(invalid="ignore"):
             right = np.abs(around) <= limit + rounding
         tied = finite & ~right[0] & (np.sum(right[1:], axis=0) >= max(1.0, _MOSTLY * len(inside)))
         zero = finite & ~right[0] & ~tied & (np.abs(around[0]) <= changes) & (largest < typical)
         moves = np.stack([np.abs(there[name] - fine) for _, there in beside[1::2]])  # by last bits
-        loose = finite & ~right[0] & ~tied & ~zero & (np.abs(around[0]) <= 2 * np.max(moves, axis=0))
+        loose = finite & ~right[0] & ~tied & ~zero & (np.abs(around[0]) <= _WILD * np.max(moves, axis=0))
         # far off, within a bar that any wrong value would have met as well: it is more than the largest of the array
         size = np.maximum(np.abs(coarse), np.abs(fine))
         vague = right[0] & (np.abs(around[0]) > np.fmax(limit, MEANINGFUL * size))
@@ -193,7 +196,9 @@ def _at_ordinary_values(widened: Widened) -> list[tuple[Named, Named]]:
     evaluator = widened.own.evaluator
     found = []
     with evaluator.away() as at:
-        for size in SIZES:
+        for size in (
+            sign * size for size in SIZES for sign in (1, -1)
+        ):  # what is least on one side is most on the other
             for key in evaluator.layer.wrt:
                 evaluator.point[key][...] = scaled(at[key], size)
             try:

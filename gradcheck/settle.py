@@ -23,6 +23,8 @@ _CLEARLY = 10.0  # so many times its noise a first look must be off 0
 _PLATEAU = 0.1  # the bar of a plateau at wide steps, beside its slope
 _FAR = 1e-2  # slopes over steps of at least this part of the scale tell how steep f is
 _OTHERS = 4.0
+_WIDE = 0.125  # of the scale: a step over which treads are met
+_AMPLIFIED = 2.0**12  # last bits of numbers near 1
 _WAVE = 0.1  # of the length of a wave that has the slope of the error and the height of what f was seen to change
 
 
@@ -64,7 +66,7 @@ def settle(point: Point, entry: Entry, differences: Differences, level: Level, r
     analytic = point.analytic(entry)
     differences.explore()
     level = replace(level, noise=differences.noise_at(level.step))
-    plain = _confirm(analytic, differences, level, point.last_bit, rtol)
+    plain = _confirm(analytic, differences, level, point.last_bit, rtol) if not point.tread else None
     if plain is not None:
         return Settled(plain, differences.steepest)
     # a short wave looks like treads: what agrees without them is no accident, whatever another entry asked for
@@ -81,8 +83,9 @@ def settle(point: Point, entry: Entry, differences: Differences, level: Level, r
             differences.take_noise(point.noise)
             levels = [replace(each, noise=differences.noise_at(each.step)) for each in levels]
             estimate = kink.judge(levels)
-    if tread := _tread_left(differences, estimate, level, point.last_bit):
-        level, *levels = _noisier([level, *levels], tread)
+    point.tread = max(point.tread, _tread_left(differences, estimate, level, point.last_bit))
+    if point.tread and estimate.value != 0:
+        level, *levels = _noisier([level, *levels], point.tread)
         estimate = kink.judge(levels)
     if estimate.value == 0 and not estimate.reason:
         # f stands still here and not farther away: it may round away inside what its values do not show
@@ -176,9 +179,20 @@ def _confirm(analytic: float, differences: Differences, level: Level, last_bit: 
         math.isfinite(each.central) and abs(each.central - level.central) <= 0.1 * error + min(each.noise, 0.5 * error)
         for each in (coarse, between, fine)
     ) and all(abs(each.jump) <= 0.2 * error + each.jump_noise for each in (level, between, fine))
-    if not steady:
+    if not steady or _stands_farther(analytic, differences, coarse, error, last_bit):
         return None
     return Estimate.smooth(level.central, abs(between.central - level.central) + level.noise, level.step)
+
+
+def _stands_farther(analytic: float, differences: Differences, coarse: Level, error: float, last_bit: float) -> bool:
+    """Tell whether an error, small beside numbers near 1, is what stands still over all steps up to a coarse one."""
+    bits = last_bit * _ones(differences)
+    if error * coarse.step > _AMPLIFIED * bits:
+        return False
+    wide = differences.level(_WIDE * differences.ray.scale)
+    if abs(wide.central - coarse.central) <= abs(wide.central - analytic):
+        return False
+    return jump_off(coarse.central, differences, coarse.step, wide.step, last_bit * differences.size) > 0
 
 
 def _contradicted(

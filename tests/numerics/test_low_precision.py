@@ -76,6 +76,18 @@ def test_backward_that_is_right_only_in_float64_is_caught():
     assert "right in float64, wrong in float32" in str(report)
 
 
+def test_budget_that_ends_before_the_low_precision_was_compared_leaves_nothing_right():
+    x = np.array([1e-4, 2e-4, -1e-4], np.float32)
+
+    def run(**options):
+        return check_vjp(lambda x: x**3, lambda g, x: g * 3 * ((1 + x**2) - 1), x, **options)
+
+    full = run().forward_calls
+    verdicts = [run(budget=budget).verdict for budget in range(1, full)]
+    assert not any(verdict.ok for verdict in verdicts)
+    assert verdicts[-1] is Verdict.INCONCLUSIVE
+
+
 def test_waves_as_short_as_last_bits_are_not_blamed_on_the_backward():
     """Where the cube of 60 has a last bit of 0.02, what a right backward makes of its sine is off by as much."""
     x = np.array([59.379], np.float32)
@@ -90,6 +102,43 @@ def test_waves_as_short_as_last_bits_are_not_blamed_on_the_backward():
         assert check_vjp(f, vjp, x, seed=seed).verdict in {Verdict.MATCH, Verdict.INCONCLUSIVE}
         wrong = check_vjp(f, lambda g, x: vjp(g, x, np.float32(1.5)), x, seed=seed)
         assert wrong.verdict is Verdict.MISMATCH, str(wrong)
+
+
+def test_ties_that_float32_makes_of_all_that_is_tiny_are_not_blamed_on_the_backward():
+    """exp(1e-8) is 1 in float32: each of two maxima gets all of it there, and moving by last bits changes nothing."""
+
+    def f(x):
+        return np.maximum(np.exp(x), np.roll(np.exp(x), 1))
+
+    def vjp(g, x):
+        first = np.exp(x) >= np.roll(np.exp(x), 1)
+        return (np.exp(x) * (g * first + np.roll(g * ~first, -1))).astype(x.dtype)
+
+    for seed in range(5):
+        x = (1e-8 * np.random.default_rng(seed).normal(size=4)).astype(np.float32)
+        assert check_vjp(f, vjp, x, seed=seed).verdict is not Verdict.MISMATCH
+        assert check_vjp(f, lambda g, x: -vjp(g, x), x, seed=seed).verdict is Verdict.MISMATCH
+
+
+def test_what_the_forward_loses_is_not_blamed_on_the_backward():
+    """A layer norm of two entries near 100: its slopes are what is left of numbers near 1, of which 4e-6 is lost."""
+
+    def spread(x):
+        return np.sqrt(x.var() + np.float32(1e-5))
+
+    def f(x):
+        return (x - x.mean()) / spread(x)
+
+    def vjp(g, x):
+        return ((g - g.mean() - f(x) * (g * f(x)).mean()) / spread(x)).astype(x.dtype)
+
+    accused = 0
+    for seed in range(40):
+        x = (100 + np.random.default_rng(seed).normal(size=2)).astype(np.float32)
+        accused += check_vjp(f, vjp, x, seed=seed).verdict is Verdict.MISMATCH
+        wrong = check_vjp(f, lambda g, x: vjp(g, x) + np.float32(0.01), x, seed=seed)
+        assert wrong.verdict is Verdict.MISMATCH, str(wrong)
+    assert accused <= 1
 
 
 @pytest.mark.parametrize("factor", [1.01, -1.0, 0.0])

@@ -231,3 +231,21 @@ def test_factor_of_all_entries_where_they_add_up_to_little_along_the_direction_o
     assert check_grad(linear(slanted), lambda x: slanted, x, mode="fast").verdict is Verdict.MATCH
     report = check_grad(linear(slanted), lambda x: 1.01 * slanted, x, mode="fast")
     assert report.verdict is MISMATCH, str(report)
+
+
+@pytest.mark.parametrize("mode", ["full", "fast"])
+def test_what_is_wrong_at_0_only_beside_a_kink_of_another_term(mode):
+    """The slope of a sinc at 0 is 0; several kinks meet there, and none of them is a sinc's."""
+
+    def sinc_vjp(x, at_zero):
+        return np.where(x == 0, at_zero, (np.cos(np.pi * x) - np.sinc(x)) / np.where(x == 0, 1, x))
+
+    def f(x, y):
+        return np.sum(np.sinc(x)) + np.sum(np.abs(y))
+
+    x, y = np.array([0.0, 1.3, 2.0]), np.array([0.0, 2.0])
+    for seed in range(3):
+        right = check_vjp(f, lambda g, x, y: (g * sinc_vjp(x, 0.0), g * np.sign(y)), x, y, mode=mode, seed=seed)
+        wrong = check_vjp(f, lambda g, x, y: (g * sinc_vjp(x, 1.0), g * np.sign(y)), x, y, mode=mode, seed=seed)
+        assert right.ok, str(right)
+        assert wrong.verdict is MISMATCH, str(wrong)

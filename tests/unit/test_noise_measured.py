@@ -63,6 +63,32 @@ def test_float32_inside_is_found():
     assert np.median(sigma / quantum) < 2
 
 
+@pytest.mark.parametrize(("dtype", "most"), [(np.float32, 0.02), (np.float16, 0.05)])
+def test_treads_are_found_whatever_the_points(dtype, most):
+    """Equal steps over a staircase may all be as high: then nothing varies, and it looks exact."""
+    missed = 0
+    for x in np.random.default_rng(2).normal(size=(500, 1)):
+        sigma, _ = measured(lambda x: np.tanh(x.astype(dtype).astype(float)), x)
+        tread = np.finfo(dtype).eps / 2 * np.abs(x) * (1 - np.tanh(x) ** 2)
+        missed += bool(sigma[0] < 0.01 * tread[0])
+        assert sigma[0] < 20 * tread[0]
+    assert missed <= most * 500
+
+
+def test_a_dead_zone_beside_the_point_is_no_staircase():
+    """It stands still, and climbs from a kink on: the first step is shorter than the others, or there is none."""
+    for distance in np.geomspace(1e-11, 0.2, 60):
+        for f in (lambda x, a=distance: 1 + np.maximum(x - 1 - a, 0), lambda x, a=distance: np.fmax(x, 1 + a)):
+            sigma, _ = measured(f, np.ones(1))
+            assert sigma[0] <= 4 * EPS + 1e-3 * distance, distance
+
+
+def test_what_is_flat_and_bends_is_no_staircase():
+    for power in (2, 4, 6):
+        sigma, _ = measured(lambda x, power=power: 1 + x**power, np.zeros(3))
+        assert np.all(sigma < 10 * EPS)
+
+
 def test_curvature_is_not_taken_for_noise():
     sigma, _ = measured(lambda x: np.sin(30 * x), POINTS)
     assert np.median(sigma) < 1e-14
