@@ -148,10 +148,13 @@ def _undecided(
 ) -> dict[str, Tally]:
     """Let what is ok, of some verdicts, be INCONCLUSIVE for a reason."""
     for tally in tallies.values():
+        undecided = [c.verdict.ok and c.verdict in of for c in tally.comparisons]
         tally.comparisons = [
-            replace(c, verdict=Verdict.INCONCLUSIVE, reason=reason) if c.verdict.ok and c.verdict in of else c
-            for c in tally.comparisons
+            replace(c, verdict=Verdict.INCONCLUSIVE, reason=reason) if doubtful else c
+            for c, doubtful in zip(tally.comparisons, undecided, strict=True)
         ]
+        whole = any(c.index is None for c in tally.comparisons)
+        tally.judged = 0 if whole else max(0, tally.judged - sum(undecided))
     return tallies
 
 

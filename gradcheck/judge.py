@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
@@ -18,9 +18,11 @@ from gradcheck.evaluate import BudgetSpent
 from gradcheck.ladder import Estimate
 from gradcheck.layer import Named
 from gradcheck.point import Entry, Point
-from gradcheck.probe import default_step, signed
+from gradcheck.probe import signed
 from gradcheck.report import Comparison, Verdict
+from gradcheck.rounded import STAIRCASE, climbs
 from gradcheck.settle import Settled, settle, settle_along, tells
+from gradcheck.sight import Doubt, Sight
 from gradcheck.tally import Tally
 from gradcheck.tolerance import agree, allowed, meaningful
 
@@ -38,41 +40,6 @@ SECOND = 16.0
 _TREADS = 4.0  # of such a height together
 _ALONE = 3  # so few doubtful entries are measured one by one, not together
 _WORTH_SPLITTING = 128  # so few doubtful entries are split again where together they are too vague
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """A first look at one entry.
-
-    Attributes
-    ----------
-    level : Level
-        Both sides, at its first step.
-    unmoved : bool
-        Whether no output changed.
-    hidden : float
-        What the outputs that did not change could hide below their noise.
-    """
-
-    level: Level
-    unmoved: bool
-    hidden: float
-
-    @classmethod
-    def of(cls, point: Point, entry: Entry, differences: Differences) -> Sight:
-        """Take it."""
-        level = differences.level(default_step(point.eps(entry[0]), differences.ray.scale))
-        hidden = differences.hidden_at(level.step) if math.isfinite(level.central) else math.inf
-        return cls(level, differences.unmoved, hidden)
-
-
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """An entry whose difference drowns in the noise of the first step: agreed within `bar`."""
-
-    entry: Entry
-    level: Level
-    bar: float
 
 
 class Judge:
@@ -135,7 +102,7 @@ class Judge:
                     tally.comparisons.append(outcome)
         except BudgetSpent:
             tally.left_out = len(entries) - len(tally.comparisons) - len(doubts)
-        self._look_again(tally.comparisons)
+        doubts += self._look_again(tally.comparisons)
         tally.comparisons += self.together(doubts)
         tally.judged = sum(c.verdict is not Verdict.INCONCLUSIVE for c in tally.comparisons)
         tally.forward_calls = evaluator.forward_calls - before
@@ -233,22 +200,30 @@ class Judge:
         """Tell whether a quotient changes with the step: then an agreement with it was an accident."""
         return not agree(level.central, finer.central, level.noise + finer.noise, self.rtol)
 
-    def _look_again(self, comparisons: list[Comparison]) -> None:
+    def _look_again(self, comparisons: list[Comparison]) -> list[Doubt]:
         """Judge again what agreed at its first look, where other first looks turned out to be misled.
 
-        And what was accused before another entry met a tread that explains it.
+        And what was accused before another entry met a tread that explains it. Returns what is doubtful now.
         """
-        again = {entry for entry in self._at_once if entry[0] in self.misled}
         wrong = (c for c in comparisons if c.verdict is Verdict.MISMATCH)
-        again |= {(c.name, c.index or ()) for c in wrong if c.error * c.step <= _TREADS * self.point.tread}
+        treads = {(c.name, c.index or ()) for c in wrong if c.error * c.step <= _TREADS * self.point.tread}
+        again = treads | {entry for entry in self._at_once if entry[0] in self.misled}
         self._at_once = [entry for entry in self._at_once if entry not in again]
-        try:
-            for place, found in enumerate(comparisons):
-                entry = found.name, found.index or ()
-                if entry in again and not isinstance(outcome := self.entry(entry), Doubt):
-                    comparisons[place] = outcome
-        except BudgetSpent:
-            return
+        kept: list[Comparison] = []
+        doubts: list[Doubt] = []
+        for found in comparisons:
+            entry = found.name, found.index or ()
+            try:
+                outcome = self.entry(entry) if entry in again else found
+            except BudgetSpent:
+                reason = f"{self.point.evaluator.ended} before it was looked at again"
+                outcome = replace(found, verdict=Verdict.INCONCLUSIVE, reason=reason) if entry in treads else found
+            if isinstance(outcome, Doubt):
+                doubts.append(outcome)
+            else:
+                kept.append(outcome)
+        comparisons[:] = kept
+        return doubts
 
     # ------------------------------------------------------------------ what drowns in noise
 
@@ -264,12 +239,10 @@ class Judge:
             return [self._agreed(doubt, doubt.bar) for doubt in doubts]
 
     def _together(self, doubts: list[Doubt]) -> list[Comparison]:
-        done, vague = [], []
-        for doubt in doubts:
-            if self._is_sharp(doubt.entry, doubt.bar):
-                done.append(self._agreed(doubt, doubt.bar))
-            else:
-                vague.append(doubt)
+        sharp = [doubt for doubt in doubts if self._is_sharp(doubt.entry, doubt.bar)]
+        vague = [doubt for doubt in doubts if not self._is_sharp(doubt.entry, doubt.bar)]
+        done = [self._agreed(doubt, doubt.bar) for doubt in sharp if not self._stands(doubt)]
+        done += self._still([doubt for doubt in sharp if self._stands(doubt)])
         if len(vague) <= _ALONE:
             return done + [self._settle(d.entry, self.point.along_entry(d.entry), d.level) for d in vague]
         agreed = self._by_one_ladder(vague)
@@ -277,6 +250,22 @@ class Judge:
             half = len(vague) // 2
             return done + self._together(vague[:half]) + self._together(vague[half:])
         return done + agreed
+
+    def _stands(self, doubt: Doubt) -> bool:
+        """Tell whether an entry claims nothing, and changed nothing."""
+        return self.point.analytic(doubt.entry) == 0 == doubt.level.central
+
+    def _still(self, doubts: list[Doubt]) -> list[Comparison]:
+        """Give the verdict on entries that claim nothing and change nothing: together they must climb no treads."""
+        agreed = [self._agreed(doubt, doubt.bar) for doubt in doubts]
+        direction: Named = {}
+        for name, index in (doubt.entry for doubt in doubts):
+            array = direction.setdefault(name, np.zeros(self.point.gradient[name].shape))
+            array[index] = self.point.reach((name, index)) * self.point.rng.choice([-1.0, 1.0])
+        slope = climbs(self.point.along(direction)[0], self.point.last_bit) if doubts else 0.0
+        if not slope:
+            return agreed
+        return [replace(c, verdict=Verdict.INCONCLUSIVE, reason=STAIRCASE.format(slope)) for c in agreed]
 
     def _by_one_ladder(self, doubts: list[Doubt]) -> list[Comparison] | None:
         """Bound the error of each of several entries by a ladder along one direction; None where that fails."""

@@ -18,11 +18,11 @@ import numpy as np
 
 from gradcheck.declared import Declared
 from gradcheck.evaluate import Evaluator, Vector
-from gradcheck.judge import Sight
 from gradcheck.layer import Layer
 from gradcheck.parts import as_double
 from gradcheck.point import Entry, Point
 from gradcheck.shared import Look, Movable, SharedRay
+from gradcheck.sight import Sight
 from gradcheck.structure import Structure
 from gradcheck.workers import Crew, Lent
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -196,11 +197,9 @@ def _at_ordinary_values(widened: Widened) -> list[tuple[Named, Named]]:
     evaluator = widened.own.evaluator
     found = []
     with evaluator.away() as at:
-        for size in (
-            sign * size for size in SIZES for sign in (1, -1)
-        ):  # what is least on one side is most on the other
+        for size, sign in product(SIZES, (1, -1)):  # what is least on one side of 0 is most on the other
             for key in evaluator.layer.wrt:
-                evaluator.point[key][...] = scaled(at[key], size)
+                evaluator.point[key][...] = sign * scaled(at[key], size)
             try:
                 with np.errstate(all="ignore"):
                     found.append(widened.residuals())

@@ -21,7 +21,8 @@ TIGHT = 1e-3
 _STRAIGHT = 1e-4  # of the largest entry: an output's sides that differ by less are on no kink worth another look
 _INSIDE = 16.0  # times half a last bit: what rounding inside f may be worth
 _STEADY = 0.1
-_CLEARLY, _PART = 10.0, 1e-5
+_CLEARLY = 10.0  # times the noise, a difference is none of it
+_PART = 1e-5  # of the derivative: so much is the step's length
 _TREAD = 2.0**-9  # a step that is longer than treads of float16
 
 
@@ -100,8 +101,7 @@ class Projection:
         if not still.any():
             return False
         sides = (self.ray.at(side * _TREAD)[0][still] for side in (1.0, -1.0))
-        base = self.ray.at(0.0)[0][still]
-        return bool(np.any(np.logical_and(*(side != base for side in sides))))
+        return bool(np.any(np.logical_and(*(side != self.point.base[still] for side in sides))))
 
     def is_off(self, rtol: float) -> bool:
         """Tell whether the two differ by more than noise and what the step's length does to them, though allowed."""

@@ -31,14 +31,18 @@ _EDGES = (1.0, 2.0, 4.0)  # times the distance of the first edge, at which a ris
 _NEAR_EDGE = 30.0  # times the distance of an edge: slopes over such steps tell which way the treads lead
 _FAR_AWAY = 64.0  # a step, in units of the ray, over which f is asked whether it moves at all
 _BISECTIONS = 24  # that narrow an edge down to far less than the next tread is wide
-_OWN, _JUMP = 16.0, 4.0  # last bits; times what f was off before
+_OWN = 16.0  # last bits: what f may be off by for its own rounding
+_JUMP = 4.0  # times what f was off before: a jump, and not a bend
 _BEYOND_EDGE = 2.0**-12  # of the distance to an edge
 _CLEARLY = 10.0  # so many times its noise a difference must be off
 _HIGHEST = 2.0**-9  # of f's values: treads of float16, and of float64 beside 1e13
 _FINE_TREAD = 2.0**-9  # in units of the ray: treads so short may be float16's
-_SHORT, _STEPS, _MOSTLY = 2.0**-15, 8, 0.75  # over steps so short, what is on such treads mostly stands still
+_FINEST_TREAD = 2.0**-30  # finer ones are looked for elsewhere
+_SHORT = (2.0**-15, 2.0**-19, 2.0**-22)  # of an entry: treads of float32 are shorter than the last
+_STEPS, _MOSTLY = 8, 0.75  # over so many of such steps, what is on longer treads mostly stands still
+_WIDER = 2.0**10  # times as long: over such a step it does not
 _CLIMBS = (2.0**-5, 2.0**-4)  # over steps so long it climbs
-_EVENLY = 0.3
+_EVENLY = 0.3  # of a slope: so near each other are those of what climbs evenly
 _FEW = 4
 _STEADY = 0.1  # of an error: so little the quotient may change with the step
 
@@ -240,13 +244,15 @@ def climbs(differences: Differences, last_bit: float) -> float:
     """
     scale = differences.ray.scale
     fine = differences.level(_FINE_TREAD * scale)
+    if fine.forward == 0 or fine.backward == 0:
+        return 0.0
     coarse, coarser = (differences.level(step * scale).central for step in _CLIMBS)
-    if fine.forward == 0 or fine.backward == 0 or not abs(coarse - coarser) <= _EVENLY * abs(coarser):
+    if coarser == 0 or not abs(coarse - coarser) <= _EVENLY * abs(coarser):
         return 0.0
     least = fine.step
     while differences.moves(least).any():
         least /= 16
-        if least <= differences.ray.spacing:
+        if least <= max(differences.ray.spacing, _FINEST_TREAD * scale):
             return 0.0
     found = _tread(differences, least, fine.step)
     own = TREADS * last_bit * np.abs(differences.ray.at(0.0)[0])
@@ -263,24 +269,35 @@ def jump_off(slope: float, differences: Differences, least: float, most: float, 
     def off(step: float) -> float:
         return abs(differences.level(step).central - slope) * step
 
-    tiny = max(2 * off(least), _OWN * bits)
-    if not off(most) > tiny:
+    tiny, height = max(2 * off(least), _OWN * bits), off(most)
+    if not (least < most and height > tiny):
         return 0.0
     for _ in range(_BISECTIONS):
         middle = math.sqrt(least) * math.sqrt(most)
-        least, most = (least, middle) if off(middle) > tiny else (middle, most)
-    height = off(most)
+        here = off(middle)
+        if tiny < here <= _JUMP * tiny:
+            return 0.0  # little by little
+        if here > tiny:
+            most, height = middle, here
+        else:
+            least = middle
     return height if height > _JUMP * tiny else 0.0
 
 
 def is_staircase(differences: Differences, last_bit: float) -> bool:
-    """Tell whether f stands still here but for jumps, over lengths that only float16 would round away, or nothing."""
-    scale = differences.ray.scale
-    values = np.stack([differences.ray.at(k * _SHORT * scale)[0] for k in range(-_STEPS, _STEPS + 1)])
-    wide = differences.moves(_CLIMBS[0] * scale)
+    """Tell whether f stands still here but for jumps, over lengths that no rounding to float32 has."""
+    length = differences.ray.magnitude or differences.ray.scale
+    with np.errstate(invalid="ignore", over="ignore"):
+        return any(_stands_mostly(differences, short * length, last_bit) for short in _SHORT)
+
+
+def _stands_mostly(differences: Differences, short: float, last_bit: float) -> bool:
+    """Tell whether f stands still between most of some points so far apart."""
+    values = np.stack([differences.ray.at(k * short)[0] for k in range(-_STEPS, _STEPS + 1)])
+    wide = _WIDER * short
     jumps = np.abs(np.diff(values, axis=0))
     # what does not jump here lies on a tread that is at least as high as its slope leads on the way
-    height = np.where(jumps.any(axis=0), jumps.max(axis=0), 2 * _STEPS * _SHORT / _CLIMBS[0] * wide)
+    height = np.where(jumps.any(axis=0), jumps.max(axis=0), 2 * _STEPS * short / wide * differences.moves(wide))
     moves = height > TREADS * last_bit * np.abs(values).max(axis=0)
     return bool(moves.any()) and float(np.mean(jumps[:, moves] == 0)) >= _MOSTLY
 

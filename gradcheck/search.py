@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradcheck.difference import Level
-from gradcheck.judge import Doubt, Judge
+from gradcheck.judge import Judge
 from gradcheck.layer import Array
 from gradcheck.point import Entry, Point
 from gradcheck.probe import default_step, power_of_two, signed
 from gradcheck.report import Comparison, Verdict
+from gradcheck.sight import Doubt
 from gradcheck.tolerance import agree
 
 OFF = 1e-3

@@ -22,7 +22,7 @@ from gradcheck.tolerance import agree, meaningful
 _CLEARLY = 10.0  # so many times its noise a first look must be off 0
 _PLATEAU = 0.1  # the bar of a plateau at wide steps, beside its slope
 _FAR = 1e-2  # slopes over steps of at least this part of the scale tell how steep f is
-_OTHERS = 4.0
+_OTHERS = 4.0  # times as large as the tread that was met others may be
 _WIDE = 0.125  # of the scale: a step over which treads are met
 _AMPLIFIED = 2.0**12  # last bits of numbers near 1
 _WAVE = 0.1  # of the length of a wave that has the slope of the error and the height of what f was seen to change

@@ -43,7 +43,10 @@ class Ties:
         self._signs = list(signs)
         self._beside = list(beside)
         self._alone = [self._moved(self._ways([k])) - point.base for k in range(len(self._entries))]
-        self._reached = np.array([self._reaches(k) for k in range(len(self._entries))])
+        self._back = [self._moved(self._ways([k], -1.0)) - point.base for k in range(len(self._entries))]
+        self._reached = np.array(
+            [(up != 0) | (down != 0) for up, down in zip(self._alone, self._back, strict=True)], bool
+        ).reshape(len(self._entries), point.base.size)
         self.left_out = 0
 
     def around(self, group: Sequence[Entry]) -> list[Entry]:
@@ -95,19 +98,19 @@ class Ties:
         return found + self._partners(k, others[middle:], most - len(found))
 
     def _interacts(self, k: int, others: list[int]) -> bool:
-        effect = self._moved(self._ways([*others, k])) - self._moved(self._ways(others))
-        return self._differs(effect, self._alone[k])
+        """Tell whether others change what an entry does, all moved one way or the other: there one alone may decide."""
+        for way, alone in ((1.0, self._alone[k]), (-1.0, self._back[k])):
+            effect = self._moved(self._ways([*others, k], way)) - self._moved(self._ways(others, way))
+            if self._differs(effect, alone):
+                return True
+        return False
 
     def _differs(self, effect: Vector, other: Vector) -> bool:
         sure = _SURE * self._point.noise + _CHANGES * np.maximum(np.abs(effect), np.abs(other))
         return bool(np.any(np.abs(effect - other) > sure))
 
-    def _reaches(self, k: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        back = self._moved({self._entries[k]: -self._signs[k]}) - self._point.base
-        return np.asarray((self._alone[k] != 0) | (back != 0), bool)
-
-    def _ways(self, which: Sequence[int]) -> dict[Entry, float]:
-        return {self._entries[k]: self._signs[k] for k in which}
+    def _ways(self, which: Sequence[int], way: float = 1.0) -> dict[Entry, float]:
+        return {self._entries[k]: way * self._signs[k] for k in which}
 
     def _moved(self, ways: Mapping[Entry, float]) -> Vector:
         """Evaluate f with some entries moved together, each its way."""

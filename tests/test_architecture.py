@@ -51,6 +51,7 @@ ORDER = [
     "excuse",
     "accuse",
     "tally",
+    "sight",
     "judge",
     "shared",
     "looks",

@@ -93,6 +93,44 @@ def test_staircases_whose_treads_rounding_may_have_made(mode, size):
         assert fine.verdict is not MISMATCH, str(fine)
 
 
+def test_zero_of_a_staircase_beside_a_gradient_that_is_not():
+    """One entry goes through float16, and the other does not: the scale of the gradient is that of the other."""
+
+    def f(x):
+        return np.sum(half(x[:1]) ** 2) + np.sin(x[1])
+
+    for first in (0.5, 1.3, 12.3, 100.0):
+        x = np.array([first, 0.7])
+        zero = check_vjp(f, lambda g, x: g * np.array([0, np.cos(x[1])]), x, mode="full")
+        assert zero.verdict is Verdict.INCONCLUSIVE, str(zero)
+
+
+@pytest.mark.parametrize("size", [1e-2, 1e-3, 1e-4])
+@pytest.mark.parametrize("at", [0.01, 0.3, 1.0, 30.0])
+def test_zero_gradient_of_a_staircase_is_not_accused(at, size):
+    for seed in range(4):
+        x = at * np.random.default_rng(seed).normal(size=3)
+        zero = check_vjp(lambda x: np.round(x / size) * size, lambda g, x: 0 * g, x, seed=seed)
+        assert zero.verdict is not MISMATCH, str(zero)
+
+
+@pytest.mark.parametrize("rows", [2, 3, 4])
+@pytest.mark.parametrize("columns", [1, 2, 3])
+def test_ties_of_sums(rows, columns):
+    """Of tied rows one alone decides where it goes up: where all go down, only all others together do."""
+
+    def f(x):
+        return np.max(x.sum(axis=1))
+
+    for seed in range(4):
+        x = np.full((rows, columns), 0.25)
+        share = check_vjp(f, lambda g, x: g * np.ones_like(x) / rows, x, seed=seed)
+        assert share.verdict is Verdict.KINK, str(share)
+        for wrong in (1.0, 0.0):
+            report = check_vjp(f, lambda g, x, wrong=wrong: g * wrong * np.ones_like(x), x, seed=seed)
+            assert report.verdict is MISMATCH, str(report)
+
+
 def test_zero_gradient_of_an_exponential():
     """It is steeper farther away than anything: that does not mean that something was subtracted here."""
     assert check_vjp(np.exp, lambda g, x: 0 * g, np.array([20.0, 21.0, 25.0])).verdict is MISMATCH
