@@ -222,7 +222,10 @@ class Judge:
                 doubts.append(outcome)
             else:
                 kept.append(outcome)
-        comparisons[:] = kept
+        promised = 2 * _TREADS * self.point.tread  # a change of f that would not be seen along any of them
+        comparisons[:] = [
+            replace(c, limit=max(c.limit, promised / c.step)) if promised and c.step > 0 else c for c in kept
+        ]
         return doubts
 
     # ------------------------------------------------------------------ what drowns in noise

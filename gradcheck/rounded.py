@@ -33,6 +33,7 @@ _FAR_AWAY = 64.0  # a step, in units of the ray, over which f is asked whether i
 _BISECTIONS = 24  # that narrow an edge down to far less than the next tread is wide
 _OWN = 16.0  # last bits: what f may be off by for its own rounding
 _JUMP = 4.0  # times what f was off before: a jump, and not a bend
+_BESIDE_JUMP = 2.0**-10  # so little farther f is off by as much beyond a jump, and by far more beyond a kink
 _BEYOND_EDGE = 2.0**-12  # of the distance to an edge
 _CLEARLY = 10.0  # so many times its noise a difference must be off
 _HIGHEST = 2.0**-9  # of f's values: treads of float16, and of float64 beside 1e13
@@ -281,7 +282,9 @@ def jump_off(slope: float, differences: Differences, least: float, most: float, 
             most, height = middle, here
         else:
             least = middle
-    return height if height > _JUMP * tiny else 0.0
+    # beyond a kink f goes on leaving
+    stays = off(most * (1 + _BESIDE_JUMP)) <= 2 * _JUMP * height
+    return height if height > _JUMP * tiny and stays else 0.0
 
 
 def is_staircase(differences: Differences, last_bit: float) -> bool:
