@@ -81,12 +81,11 @@ def _masks(point: Point, sizes: Named) -> Iterator[tuple[Named, int]]:
     And which way the middle of a pair lies: for most to all sides, for the last ones up or down in all of them.
     """
     places = [(name, int(i)) for name, size in sizes.items() for i in np.flatnonzero(size)]
-    subsets = [[place] for place in point.rng.permutation(len(places))[:_ALONE]]
-    ways = [0] * (len(subsets) + _PAIRS) + [1, -1] * _ONE_WAY
-    for _ in range(_PAIRS + 2 * _ONE_WAY):
+    drawn = [([place], 0) for place in point.rng.permutation(len(places))[:_ALONE]]
+    for way in [0] * _PAIRS + [1, -1] * _ONE_WAY:
         share = 2.0 ** -point.rng.uniform(0.0, math.log2(max(len(places), 2)))
-        subsets.append(np.flatnonzero(point.rng.random(len(places)) < share).tolist())
-    for subset, way in zip(subsets, ways, strict=True):
+        drawn.append((np.flatnonzero(point.rng.random(len(places)) < share).tolist(), way))
+    for subset, way in drawn:
         moved = {name: np.zeros(size.shape) for name, size in sizes.items()}
         for k in subset:
             name, i = places[k]

@@ -18,7 +18,8 @@ from gradcheck.noise import SPACINGS
 from gradcheck.ordinary import OrdinaryValues
 from gradcheck.point import Entry, Point
 from gradcheck.report import Comparison
-from gradcheck.rounded import STAIRCASE, Grain, is_staircase, jump_off
+from gradcheck.rounded import Grain
+from gradcheck.treads import STAIRCASE, is_staircase, jump_off
 
 _BEYOND = 10.0  # steps so many times longer than the entries themselves see f from afar
 _WITHIN = 1e-2  # steps so much smaller than the entries see no structure on their scale

@@ -20,11 +20,11 @@ from gradcheck.layer import Named
 from gradcheck.point import Entry, Point
 from gradcheck.probe import signed
 from gradcheck.report import Comparison, Verdict
-from gradcheck.rounded import STAIRCASE, climbs
 from gradcheck.settle import Settled, settle, settle_along, tells
 from gradcheck.sight import Doubt, Sight
 from gradcheck.tally import Tally
 from gradcheck.tolerance import agree, allowed, meaningful
+from gradcheck.treads import STAIRCASE, climbs
 
 if TYPE_CHECKING:
     from gradcheck.looks import Looks

@@ -143,8 +143,8 @@ def measure(
 def _shown(table: Vector, stood: Vector, most: float) -> tuple[Any, Any]:
     """Return the noise that a table of neighbouring values shows (7 by m), and in how many steps each element moved.
 
-    What has stood still, over such a part of the spacing, shows noise only where it climbs a staircase, and at `most`
-    so much beside its values.
+    What has `stood` still (m: over steps of which part of the spacing; 0 where it has not) shows noise only where it
+    climbs a staircase, and `most` of its largest value.
     """
     first = table[1:] - table[:-1]
     moved = (first != 0).sum(axis=0)

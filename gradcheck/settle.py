@@ -16,8 +16,9 @@ from gradcheck.layer import Named
 from gradcheck.noise import SINGLE
 from gradcheck.point import Entry, Point
 from gradcheck.probe import default_step, power_of_two
-from gradcheck.rounded import INSIDE, STAIRCASE, between_treads, climbs, forgotten, jump_off, rounded_away
+from gradcheck.rounded import INSIDE, forgotten, rounded_away
 from gradcheck.tolerance import agree, meaningful
+from gradcheck.treads import STAIRCASE, between_treads, climbs, jump_off
 
 _CLEARLY = 10.0  # so many times its noise a first look must be off 0
 _PLATEAU = 0.1  # the bar of a plateau at wide steps, beside its slope

@@ -44,6 +44,7 @@ ORDER = [
     "nearby",
     "ordinary",
     "convex",
+    "treads",
     "rounded",
     "settle",
     "ties",
