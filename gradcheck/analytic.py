@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,17 +50,25 @@ class Analytic:
             result = evaluator.run(cotangents, moved=moved).result or {}
             # copies: the user's code may use its arrays again
             return {name: np.array(complex_where(layer.primals[name], np.asarray(result[name]))) for name in layer.wrt}
-        weights = evaluator.flatten(cotangents)
-        gradient = {}
-        for name in layer.wrt:
-            columns = np.zeros(evaluator.point[name].shape)
-            for index in np.ndindex(columns.shape):
-                tangents = {key: np.zeros_like(evaluator.given[key]) for key in layer.wrt}
+        columns = self._by_columns(evaluator.flatten(cotangents)[None], moved)[0]
+        return {name: from_parts(as_double(evaluator.given[name]), array) for name, array in columns.items()}
+
+    def _by_columns(self, weights: Array, moved: str = "") -> list[Named]:
+        """Push every entry forward; return the gradients for some weights of the outputs, shape (k, m)."""
+        evaluator = self.evaluator
+        gradients: list[Named] = [{} for _ in weights]
+        for name in self.layer.wrt:
+            shape = evaluator.point[name].shape
+            columns = np.zeros((len(weights), *shape))
+            for index in np.ndindex(shape):
+                tangents = {key: np.zeros_like(evaluator.given[key]) for key in self.layer.wrt}
                 parts(tangents[name])[index] = 1
                 pushed = evaluator.run(tangents, moved=moved).result or {}
-                columns[index] = weights @ evaluator.flatten({key: np.asarray(pushed[key]) for key in evaluator.names})
-            gradient[name] = from_parts(as_double(evaluator.given[name]), columns)
-        return gradient
+                flat = evaluator.flatten({key: np.asarray(pushed[key]) for key in evaluator.names})
+                columns[(slice(None), *index)] = weights @ flat
+            for gradient, column in zip(gradients, columns, strict=True):
+                gradient[name] = column
+        return gradients
 
     def beside(self, cotangents: Named | None = None) -> Named:
         """Return the gradient at the evaluator's moved point, as real numbers; NaN where it left its domain."""
@@ -70,6 +78,17 @@ class Analytic:
             if not left_domain(error):
                 raise
             return {name: np.full(self.evaluator.point[name].shape, np.nan) for name in self.layer.wrt}
+
+    def weighed(self, weights: Sequence[Vector]) -> Iterator[Named]:
+        """Yield the gradients for other weights of the outputs, each of shape (m,), as real numbers.
+
+        None for a loss, which takes no cotangent. A jvp gives all of them by one call for each entry.
+        """
+        if self.layer.mode != "vjp":
+            yield from self._by_columns(np.array(weights))
+        elif self.layer.cotangent:
+            for each in weights:
+                yield real_parts(self.gradient(self.evaluator.cotangents(each)))
 
     def point(self, gradient: Named, rng: np.random.Generator, again: Callable[..., Named] | None = None) -> Point:
         """Return what is known at the point.
@@ -100,6 +119,7 @@ class Analytic:
             real_parts(gradient, copy=False),
             again or own,
             rng,
+            self.weighed,
         )
 
     def _eps(self) -> Vector:

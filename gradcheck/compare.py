@@ -118,6 +118,8 @@ def _tallies(
             or (fast(judge, name) if mode == "fast" else full(judge, name, declared.get(name), shuffled=shuffled))
             for name in layer.wrt
         }
+        for tally in tallies.values():
+            judge.reconsider(tally)
         if mode == "fast" and judge.on_kinks:
             for name, tally in tallies.items():  # what shares a kink with an entry found there is legal or not with it
                 if layer.primals[name].size <= SMALL and any(c.index is None for c in tally.comparisons):

@@ -46,7 +46,7 @@ def bends_one_way(point: Point, entries: Collection[Entry], jump: float) -> bool
                 point.evaluator.point[name][...] = at[name] + shift.astype(at[name].dtype)
             return point.evaluator.outputs("moved a little, in pairs")
 
-        for moved, way in _masks(point, sizes):
+        for moved, way in _masks(point, sizes, bool(entries)):
             middle = {name: _spread(point, size, way) for name, size in moved.items()}
             half = {name: _spread(point, size) for name, size in moved.items()}
             bend = (
@@ -75,21 +75,25 @@ def _sizes(point: Point, entries: Collection[Entry]) -> Named:
     return sizes
 
 
-def _masks(point: Point, sizes: Named) -> Iterator[tuple[Named, int]]:
+def _masks(point: Point, sizes: Named, alike: bool) -> Iterator[tuple[Named, int]]:
     """Yield the sizes with all but some entries at zero: single ones first, then more and fewer of them at random.
+
+    Of every other pair all are moved as far as the smallest of them, if they are to be moved `alike` as well: a kink
+    that a small entry has a say in would lie beside all others.
 
     And which way the middle of a pair lies: for most to all sides, for the last ones up or down in all of them.
     """
     places = [(name, int(i)) for name, size in sizes.items() for i in np.flatnonzero(size)]
-    drawn = [([place], 0) for place in point.rng.permutation(len(places))[:_ALONE]]
-    for way in [0] * _PAIRS + [1, -1] * _ONE_WAY:
+    drawn = [([place], 0, False) for place in point.rng.permutation(len(places))[:_ALONE]]
+    for k, way in enumerate([0] * _PAIRS + [1, 1, -1, -1] * (_ONE_WAY // 2)):
         share = 2.0 ** -point.rng.uniform(0.0, math.log2(max(len(places), 2)))
-        drawn.append((np.flatnonzero(point.rng.random(len(places)) < share).tolist(), way))
-    for subset, way in drawn:
+        drawn.append((np.flatnonzero(point.rng.random(len(places)) < share).tolist(), way, alike and k % 2 > 0))
+    for subset, way, evenly in drawn:
         moved = {name: np.zeros(size.shape) for name, size in sizes.items()}
-        for k in subset:
-            name, i = places[k]
-            moved[name].flat[i] = sizes[name].flat[i]
+        chosen = [places[k] for k in subset]
+        least = min((float(sizes[name].flat[i]) for name, i in chosen), default=0.0)
+        for name, i in chosen:
+            moved[name].flat[i] = least if evenly else sizes[name].flat[i]
         yield moved, way
 
 

@@ -137,6 +137,12 @@ class Differences:
             slopes = np.where(lengths > 0, self.cotangent * self._noise / lengths, 0.0)
         return CONFIDENCE * _length(slopes)
 
+    def lost_on(self, treads: Vector, lengths: Vector) -> float:
+        """Return the slope that treads of such heights, of all m, could hide of these outputs over such lengths."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            slopes = np.where(lengths > 0, np.abs(self.cotangent) * treads[self._outputs] / lengths, 0.0)
+        return float(slopes.sum())
+
     def everywhere(self, values: Vector) -> Vector:
         """Return values of these outputs as values of all m, 0 of those known not to react."""
         of_all = np.zeros(self._all)
@@ -234,6 +240,11 @@ class Differences:
         step : float
             Intended step.
         """
+        low, high = self.sides_by_output(step)
+        return float(low.sum()), float(high.sum())
+
+    def sides_by_output(self, step: float) -> tuple[Vector, Vector]:
+        """Return each output's share of these sums: its mean slope twice where it has no kink."""
         forward, backward, noise = self._by_output(step)
         finer = self._by_output(step / 4)
         with np.errstate(invalid="ignore"):
@@ -243,7 +254,7 @@ class Differences:
             kinked = (jump > 2 * noise) & (left > 2 * finer[2]) & stays
             low = np.where(kinked, np.minimum(forward, backward), 0.5 * (forward + backward))
             high = np.where(kinked, np.maximum(forward, backward), 0.5 * (forward + backward))
-        return float(low.sum()), float(high.sum())
+        return low, high
 
     def _by_output(self, step: float) -> tuple[Vector, Vector, Vector]:
         """Return each output's share of the forward and the backward slope, and bars on what rounding does to them."""

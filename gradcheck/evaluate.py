@@ -217,6 +217,17 @@ class Evaluator:
         index = np.unravel_index(place - (ends[which] - math.prod(shape)), shape)
         return written(name, self._like[name], tuple(int(i) for i in index))
 
+    def cotangents(self, weights: Vector) -> Named:
+        """Return the cotangents that `flatten` makes these weights of, shape (m,)."""
+        cotangents: Named = {}
+        start = 0
+        for name in self.names:
+            cotangents[name] = np.zeros_like(self._like[name])
+            real = parts(cotangents[name])
+            real[...] = weights[start : start + real.size].reshape(real.shape)
+            start += real.size
+        return cotangents
+
     @property
     def real_outputs(self) -> bool:
         """True where no remembered output is complex."""

@@ -19,7 +19,7 @@ from gradcheck.ordinary import OrdinaryValues
 from gradcheck.point import Entry, Point
 from gradcheck.report import Comparison
 from gradcheck.rounded import Grain
-from gradcheck.treads import STAIRCASE, is_staircase, jump_off
+from gradcheck.treads import STAIRCASE, TREADS, is_staircase, jump_off
 
 _BEYOND = 10.0  # steps so many times longer than the entries themselves see f from afar
 _WITHIN = 1e-2  # steps so much smaller than the entries see no structure on their scale
@@ -29,6 +29,7 @@ _WIDTHS = 8.0  # of a step over which f stands still: so far its slope may belon
 _FAR, _ODD = 2.0, 0.37  # times the scale of an entry; the second is no multiple of anything
 _FARTHEST, _ANYWHERE = 64.0, 2.0**20  # times the scale of an entry, on both sides
 _NEARLY_ALL = 0.05
+_THEIRS = 1e-3  # of an error: so near it is what others are claimed to do
 _SHOWN = 0.02  # of the noise
 _FINEST = 64.0  # last bits of an entry
 _WAVE_LENGTH = 0.1  # of the length of a wave: steps so short show its slope
@@ -40,6 +41,7 @@ _HIDDEN = (
 _TOO_SMALL = "so small that products of two such numbers underflow"
 _STILL = "f stands still here, and the change that the analytic value predicts is below what rounding inside f may hide"
 _PARTLY_STILL = "some outputs of f stand still here, and the error is below what rounding inside f may hide of them"
+_ON_TREADS = "f stands still here, or part of it, on treads that are seen along other entries and would hide the error"
 _BENDS_ON_A_TREAD = "f stands still over steps so long that its slope changes as much: its inputs are rounded inside"
 _RESIDUE = "f stands still here, and the claim is no multiple of the cotangent, or another nearby: a rest of rounding"
 _COARSE = (
@@ -161,6 +163,8 @@ class Excuses:
             tiny = found.error * self.point.reach(found.entry) <= made_of_ones
             reacts = differences.reached | (differences.moves(_FARTHEST * differences.ray.scale) > 0)
             ever = reacts | tiny | (differences.moves(_ANYWHERE * differences.ray.scale) > 0)
+            if self._hides_what_it_claims(found, differences, (lengths > 0) & ~ever):
+                return _HIDDEN
             lengths[~ever] = 0.0  # what never reacts hides nothing beside what does
         _stretch(differences, lengths, longest)
         if found.error <= differences.lost(lengths):
@@ -169,9 +173,24 @@ class Excuses:
             lengths[~reacts] = 0.0
         if not lengths.any():
             return ""
+        if found.error <= TREADS * differences.lost_on(self.point.treads, lengths):
+            return _ON_TREADS
         if not self._grain.hides(found.error, differences.everywhere(lengths)):
             return ""
         return _STILL if found.is_flat else _PARTLY_STILL
+
+    def _hides_what_it_claims(
+        self, found: _Disagreement, differences: Differences, never: npt.NDArray[np.bool_]
+    ) -> bool:
+        """Tell whether outputs that never react are claimed to do so by just the error, and too large to show that."""
+        lengths = np.where(never, self._longest(found), 0.0)
+        if not (never.any() and found.error <= differences.lost(lengths)):
+            return False
+        theirs = self.point.cotangent * differences.everywhere(never.astype(float))
+        off = found.result.analytic - found.result.numerical
+        for point in self.point.weighed([theirs]):
+            return abs(point.analytic(found.entry) - off) <= found.result.allowed + _THEIRS * found.error
+        return False
 
     def _is_residue(self, found: _Disagreement) -> str:
         """Ask whether what is claimed is what rounding leaves of larger numbers."""

@@ -104,9 +104,15 @@ class Judge:
             tally.left_out = len(entries) - len(tally.comparisons) - len(doubts)
         doubts += self._look_again(tally.comparisons)
         tally.comparisons += self.together(doubts)
-        tally.judged = sum(c.verdict is not Verdict.INCONCLUSIVE for c in tally.comparisons)
+        tally.judged = len(tally.comparisons) - tally.undecided
         tally.forward_calls = evaluator.forward_calls - before
         return tally
+
+    def reconsider(self, tally: Tally) -> None:
+        """Judge again what was accused before an entry of another primal met a tread that explains it."""
+        before = tally.undecided
+        tally.comparisons += self.together(self._look_again(tally.comparisons))
+        tally.judged -= tally.undecided - before
 
     # ------------------------------------------------------------------ one entry
 
@@ -206,7 +212,8 @@ class Judge:
         And what was accused before another entry met a tread that explains it. Returns what is doubtful now.
         """
         wrong = (c for c in comparisons if c.verdict is Verdict.MISMATCH)
-        treads = {(c.name, c.index or ()) for c in wrong if c.error * c.step <= _TREADS * self.point.tread}
+        seen = self.point.tread + float(np.abs(self.point.cotangent) @ self.point.treads)
+        treads = {(c.name, c.index or ()) for c in wrong if c.error * c.step <= _TREADS * seen}
         again = treads | {entry for entry in self._at_once if entry[0] in self.misled}
         self._at_once = [entry for entry in self._at_once if entry not in again]
         kept: list[Comparison] = []

@@ -135,7 +135,7 @@ def attained_nearby(point: Point, entry: Entry, gap: float, outside: float = 0.0
     with closing(_claims_nearby(point, entry)) as claims:
         for claim in claims:
             farther = math.copysign(1.0, outside) * (claim - analytic) if outside else 0.0
-            if not (abs(claim - analytic) <= _ALIKE * gap or farther > 0.0):
+            if not (abs(claim - analytic) <= _SLACK * gap or farther > 0.0):
                 continue
             point.base = point.evaluator.outputs("all inputs moved off a kink")
             numerical, doubt = slope_of(point, entry, size, _UNKNOWN * gap)

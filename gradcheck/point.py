@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from functools import cached_property
 
 import numpy as np
@@ -50,6 +51,9 @@ class Point:
         in its last bits, ``again(times=3)`` with so many times the cotangent, where there is one to be given.
     rng : numpy.random.Generator
         For directions.
+    weigh : callable, optional
+        ``weigh(weights)`` yields the gradients at the evaluator's point for other weights of the outputs, each of shape
+        (m,); none, where they are not to be had.
 
     Attributes
     ----------
@@ -63,6 +67,8 @@ class Point:
         The coarsest machine epsilon among the outputs.
     tread : float
         The highest jump of f, at most as high as a tread of float32, that was met where another slope was expected.
+    treads : ndarray, shape (m,)
+        The highest tread of each output that was met where f stood still, and that hid what an entry claims.
     scale : dict of str to float
         The largest finite magnitude in each gradient.
     """
@@ -76,6 +82,7 @@ class Point:
         gradient: Named,
         again: Callable[..., Named],
         rng: np.random.Generator,
+        weigh: Callable[[Sequence[Vector]], Iterable[Named]] | None = None,
     ) -> None:
         self.evaluator = evaluator
         self.base = base
@@ -83,6 +90,7 @@ class Point:
         self.gradient = gradient
         self.again = again
         self.rng = rng
+        self._weigh = weigh
         self.noise = self.close_noise = noise.floor(base, eps)
         self.last_bit = float(eps.max(initial=0.0))
         self._home = base
@@ -93,6 +101,7 @@ class Point:
         self._moves_on = False
         self.measured = False
         self.tread = 0.0
+        self.treads: Vector = np.zeros(base.shape)
         self._measured_treads = False
         self._spread_measured: Named | None = None
 
@@ -126,6 +135,16 @@ class Point:
     def natural(self, name: str) -> Array:
         """Return the sizes of a primal's entries themselves; for zeros, that of a typical entry of the array, or 1."""
         return natural(self.evaluator.point[name])
+
+    def weighed(self, weights: Sequence[Vector]) -> Iterator[Point]:
+        """Yield the same point with other weights of the outputs, and their gradient; nothing, where there is none."""
+        for each, gradient in zip(weights, self._weigh(weights) if self._weigh else (), strict=False):
+            other = copy(self)
+            other.cotangent = each
+            other.gradient = {name: gradient[name] for name in self.gradient}
+            other._shared = other._ray = None
+            other.__dict__.pop("size", None)
+            yield other
 
     @contextmanager
     def away(self, *, stays: bool = False) -> Iterator[Named]:

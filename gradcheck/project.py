@@ -24,6 +24,7 @@ from gradcheck.rounded import forgotten
 from gradcheck.search import MOST, OFF, Residual, Search, moved_off
 from gradcheck.settle import settle_along
 from gradcheck.tally import Tally
+from gradcheck.treads import STAIRCASE, climbs
 
 SMALL = 64
 """Primals of so few entries are judged entry by entry as soon as a projection does not settle them."""
@@ -63,7 +64,7 @@ def at_once(judge: Judge, names: Iterable[str]) -> dict[str, Tally]:
         try:
             look = Projection(point, {name: exact(point.rng, point.evaluator.point[name]) for name in group})
             look.show_noise()
-            tight = look.is_tight(judge.rtol)
+            tight = look.is_tight(judge.rtol) and not _climbs(point, look.direction)
         except BudgetSpent:
             break
         if tight:
@@ -124,17 +125,20 @@ def _judge_as_a_whole(judge: Judge, name: str, whole: Array, tally: Tally) -> bo
         whole = look.direction[name]
     look.show_noise()
     tight = look.is_tight(judge.rtol)
-    promised = judge.rtol * look.largest + look.level.noise  # had it agreed
+    # so much would have been let pass by what is asked next
+    promised = judge.rtol * look.largest + look.level.noise
     if not tight:
         look.measure_noise()  # rounding of the last bit is the least of it
         tight = look.is_tight(judge.rtol)
-    if tight:
-        tally.comparisons.append(
-            look.agreed(name, judge.rtol)
-        )  # so much would have been let pass by what is asked next
-        tally.judged += look.entries(name)
-        return True
     small = whole.size <= SMALL
+    if tight:
+        agreed, slope = look.agreed(name, judge.rtol), _climbs(point, look.direction)
+        if slope and small:
+            return False
+        reason = STAIRCASE.format(slope)
+        tally.comparisons.append(replace(agreed, verdict=Verdict.INCONCLUSIVE, reason=reason) if slope else agreed)
+        tally.judged += 0 if slope else look.entries(name)
+        return True
     if not small and _searched(judge, look, name, tally):
         return True
     scale = look.largest
@@ -154,6 +158,13 @@ def _judge_as_a_whole(judge: Judge, name: str, whole: Array, tally: Tally) -> bo
         elif block.all() or not _searched(judge, look, name, tally):
             _resolve(judge, look, name, total, tally)
     return True
+
+
+def _climbs(point: Point, direction: Named) -> float:
+    """Return the slope at which f climbs where entries move for which nothing is claimed, though others' are not 0."""
+    nothing = {name: np.where(point.gradient[name] == 0, array, 0.0) for name, array in direction.items()}
+    moves = any(array.any() for array in nothing.values())
+    return climbs(point.along(nothing)[0], point.last_bit) if moves else 0.0
 
 
 def _searched(judge: Judge, look: Projection, name: str, tally: Tally) -> bool:

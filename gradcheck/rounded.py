@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +13,7 @@ from gradcheck.evaluate import Vector
 from gradcheck.ladder import Estimate, wider
 from gradcheck.layer import Named
 from gradcheck.point import Point
-from gradcheck.treads import TREADS, between_treads, first_tread
+from gradcheck.treads import TREADS, first_tread
 
 INSIDE = 4.0
 """Last bits of f's range that rounding inside it may cost."""
@@ -34,7 +33,6 @@ def rounded_away(
     estimate: Estimate,
     largest: float,
     last_bit: float,
-    holds: Callable[[], float],
 ) -> str:
     """Say how rounding inside f may hide the slope that an analytic value claims; empty where it cannot.
 
@@ -53,12 +51,8 @@ def rounded_away(
         speaks for the claim.
     last_bit : float
         Of f's dtype.
-    holds : callable
-        ``holds()`` returns over how long a step the claim stays about the same.
     """
     gap = abs(analytic - estimate.value)
-    if estimate.value == 0 and between_treads(analytic, differences, levels, holds):
-        return "f climbs in treads here, and the point lies on one: what it does in between is rounded away"
     height = kink.nearby_jump(levels, estimate, gap, differences.level)
     coarser = [each.central for each in levels if each.step > estimate.step and math.isfinite(each.central)]
     if height and estimate.value == 0 and kink.beside(levels) is None and min(coarser) <= analytic <= max(coarser):

@@ -106,10 +106,9 @@ def settle(point: Point, entry: Entry, differences: Differences, level: Level, r
         negligible = point.last_bit * max(point.scale[entry[0]], point.size / point.reach(entry))
         reason = _contradicted(analytic, differences, levels, estimate, level, point.last_bit, negligible)
     else:
+        reason = _treads_hide(point, entry, differences, levels) if estimate.value == 0 else ""
         largest = max(steepest * differences.ray.scale, differences.size, _ones(differences))
-        reason = rounded_away(
-            analytic, differences, levels, estimate, largest, point.last_bit, lambda: holds_over(point, entry, 1.0)
-        )
+        reason = reason or rounded_away(analytic, differences, levels, estimate, largest, point.last_bit)
     return Settled(replace(estimate, error_bar=math.inf, reason=reason) if reason else estimate, steepest)
 
 
@@ -210,10 +209,21 @@ def _contradicted(
         return reason
     if estimate.value != 0:
         return ""
-    if _stands(estimate, level) and between_treads(level.central, differences, levels, lambda: math.inf):
+    if _stands(estimate, level) and between_treads(level.central, differences, levels, lambda _: math.inf) is not None:
         return f"f climbs in treads: it stands still over {estimate.step:.1g}, and not over {level.step:.1g}"
     slope = climbs(differences, last_bit)
     return STAIRCASE.format(slope) if slope else ""
+
+
+def _treads_hide(point: Point, entry: Entry, differences: Differences, levels: list[Level]) -> str:
+    """Say that the treads on which f stands still may hide what an entry claims; let the point know of them."""
+    heights = between_treads(
+        point.analytic(entry), differences, levels, lambda longest: holds_over(point, entry, longest)
+    )
+    if heights is None:
+        return ""
+    point.treads = np.maximum(point.treads, differences.everywhere(heights))
+    return "f climbs in treads here, and the point lies on one: what it does in between is rounded away"
 
 
 def _stands(estimate: Estimate, level: Level) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gradcheck.report import Comparison
+from gradcheck.report import Comparison, Verdict
 
 OTHERS_KEPT = 10
 """So many comparisons of entries that are not wrong are kept, the worst."""
@@ -36,3 +36,8 @@ class Tally:
     left_out: int = 0
     limit: float = 0.0
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def undecided(self) -> int:
+        """How many of the comparisons are INCONCLUSIVE."""
+        return sum(c.verdict is Verdict.INCONCLUSIVE for c in self.comparisons)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from gradcheck.evaluate import Vector
 from gradcheck.point import Entry, Point
@@ -49,6 +50,12 @@ class Ties:
         ).reshape(len(self._entries), point.base.size)
         self.left_out = 0
 
+    def jumps(self, entry: Entry) -> Vector:
+        """Return how far each output's slopes on the two sides of an entry are apart; 0 where that is no kink."""
+        k = self._entries.index(entry)
+        up, down = self._alone[k], self._back[k]
+        return np.where(self._differs(up, -down), np.abs(up + down), 0.0) / self._step(entry)
+
     def around(self, group: Sequence[Entry]) -> list[Entry]:
         """Return a group and those beside it that have a say in its kinks: with them moved it has other effects."""
         both = (1.0, -1.0)
@@ -60,7 +67,7 @@ class Ties:
             for shift in both:
                 moved = self._moved({other: shift})
                 effects = ((way, self._moved({**dict.fromkeys(group, way), other: shift}) - moved) for way in both)
-                if any(self._differs(effect, alone[way]) for way, effect in effects):
+                if any(self._differs(effect, alone[way]).any() for way, effect in effects):
                     met.append(other)
                     break
         return met
@@ -101,13 +108,16 @@ class Ties:
         """Tell whether others change what an entry does, all moved one way or the other: there one alone may decide."""
         for way, alone in ((1.0, self._alone[k]), (-1.0, self._back[k])):
             effect = self._moved(self._ways([*others, k], way)) - self._moved(self._ways(others, way))
-            if self._differs(effect, alone):
+            if self._differs(effect, alone).any():
                 return True
         return False
 
-    def _differs(self, effect: Vector, other: Vector) -> bool:
+    def _differs(self, effect: Vector, other: Vector) -> npt.NDArray[np.bool_]:
         sure = _SURE * self._point.noise + _CHANGES * np.maximum(np.abs(effect), np.abs(other))
-        return bool(np.any(np.abs(effect - other) > sure))
+        return np.asarray(np.abs(effect - other) > sure)
+
+    def _step(self, entry: Entry) -> float:
+        return _STEP * float(self._point.natural(entry[0])[entry[1]])
 
     def _ways(self, which: Sequence[int], way: float = 1.0) -> dict[Entry, float]:
         return {self._entries[k]: way * self._signs[k] for k in which}
@@ -119,8 +129,7 @@ class Ties:
         try:
             for (name, index), way in ways.items():
                 saved.append((name, index, point[name][index]))
-                step = _STEP * float(self._point.natural(name)[index])
-                point[name][index] = point[name][index] + point[name].dtype.type(way * step)
+                point[name][index] = point[name][index] + point[name].dtype.type(way * self._step((name, index)))
             return self._point.evaluator.outputs("entries on kinks moved together")
         finally:
             for name, index, value in saved:

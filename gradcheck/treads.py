@@ -19,7 +19,12 @@ STAIRCASE = (
 )
 _EDGES = (1.0, 2.0, 4.0)  # times the distance of the first edge, at which a rise and a fall may coincide
 _NEAR_EDGE = 30.0  # times the distance of an edge: slopes over such steps tell which way the treads lead
-_FAR_AWAY = 64.0  # a step, in units of the ray, over which f is asked whether it moves at all
+_FAR_AWAY = (
+    2.0**6,
+    2.0**40,
+    2.0**200,
+    2.0**900,
+)  # of the ray: over such steps f is asked if it moves
 _BISECTIONS = 24  # that narrow an edge down to far less than the next tread is wide
 _OWN = 16.0  # last bits: what f may be off by for its own rounding
 _JUMP = 4.0  # times what f was off before: a jump, and not a bend
@@ -129,27 +134,49 @@ def _stands_mostly(differences: Differences, short: float, last_bit: float) -> b
     return bool(moves.any()) and float(np.mean(jumps[:, moves] == 0)) >= _MOSTLY
 
 
-def between_treads(analytic: float, differences: Differences, levels: list[Level], holds: Callable[[], float]) -> bool:
-    """Tell whether f, where it first moves, stands still again at once: a tread, and not the slope beyond a kink.
+def between_treads(
+    analytic: float, differences: Differences, levels: list[Level], holds: Callable[[float], float]
+) -> Vector | None:
+    """Return how high the tread of each output is that f comes to where it first moves and stands still again at once.
 
-    The tread must be high enough to hide what a slope predicts, and lead where it points; or others that do not move
-    yet must be, if they lie on treads of that height. Or what it predicts is another soon, and less till then.
+    None where it does not, which is the slope beyond a kink. The tread must be high enough to hide what a slope
+    predicts, and lead where it points; or others that do not move yet must be, if they lie on treads of that height.
+    Or what it predicts is another soon, and less till then: ``holds(longest)`` returns after how long a step.
     """
-    moving = [level.step for level in levels if level.central != 0 or level.jump != 0]
-    if not moving and differences.changes(0.0, _FAR_AWAY * differences.ray.scale):
-        moving = [_FAR_AWAY * differences.ray.scale]
-    still = [level.step for level in levels if level.central == 0 == level.jump and level.step < min(moving, default=0)]
-    found = first_tread(differences, max(still), min(moving)) if still else None
+    found = _edge(differences, levels)
     if found is None:
-        return False
+        return None
     step, heights = found
     beyond = [differences.level(times * step) for times in _EDGES if times == 1 or _stands(differences, times * step)]
     near = [level for level in levels if step <= level.step <= _NEAR_EDGE * step]
     sides = [side for level in (*near, beyond[0]) for side in (level.forward, level.backward)]
     highest = max(max(abs(level.forward), abs(level.backward)) for level in beyond)
-    if abs(analytic) <= TREADS * highest and (min(sides) < 0 if analytic < 0 else max(sides) > 0):
-        return True
     others = np.abs(differences.cotangent[differences.reached & (heights == 0)])
-    if abs(analytic) * step <= TREADS * float(heights.max() * others.sum()):
-        return True
-    return abs(analytic) * holds() <= TREADS * highest * step
+    hidden = (
+        (abs(analytic) <= TREADS * highest and (min(sides) < 0 if analytic < 0 else max(sides) > 0))
+        or abs(analytic) * step <= TREADS * float(heights.max() * others.sum())
+        or abs(analytic) * holds(max(1.0, step)) <= TREADS * highest * step
+    )
+    return heights if hidden else None
+
+
+def _edge(differences: Differences, levels: list[Level]) -> tuple[float, Vector] | None:
+    """Return the first tread beyond the longest step over which f stands still, on the ladder or far beyond it."""
+    moving = min((level.step for level in levels if level.central != 0 or level.jump != 0), default=math.inf)
+    still = max((level.step for level in levels if level.central == 0 == level.jump and level.step < moving), default=0)
+    if not still:
+        return None
+    for times in _FAR_AWAY:
+        farther = times * differences.ray.scale
+        if moving < math.inf:
+            break
+        if farther <= still:
+            continue
+        # a number of 1e80 swallows steps of 1e60
+        moved = differences.moves(farther)
+        if moved.any():
+            moving = farther
+        else:
+            still = farther
+    found = first_tread(differences, still, moving) if moving < math.inf else None
+    return found if found and np.isfinite(found[1]).all() else None

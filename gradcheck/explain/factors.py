@@ -12,6 +12,7 @@ from gradcheck.explain.places import sides, subject
 
 _CLOSE = 1e-5  # a fitted number so near a named one is it
 _FLATNESS = 4.0  # decimal digits that it is worth, of each wrong entry, that f is flat there: two are enough
+_CLEARLY = 0.5  # of what is off
 
 
 def zero(e: Evidence) -> Iterator[Guess]:
@@ -23,7 +24,9 @@ def zero(e: Evidence) -> Iterator[Guess]:
 def flat(e: Evidence) -> Iterator[Guess]:
     """Suspect that the gradient is not stopped where f is flat: that is where it is wrong, and nowhere else."""
     level = e.known & (np.abs(e.numerical) <= e.bars)
-    if np.array_equal(level, e.wrong):
+    # on a kink a bar is as wide as its slopes are apart, and 0 may lie between them
+    clearly = e.bars <= _CLEARLY * np.abs(e.analytic - e.numerical)
+    if np.array_equal(level, e.wrong) and clearly[e.wrong].all():
         text = f"{subject(e)} should be zero: f does not change there"
         if e.typical and not np.any(e.known & ~e.wrong):
             text = f"f does not change with {e.name} here: its gradient should be zero"

@@ -16,7 +16,7 @@ REPEATED = (
 _WHERE_REPEATED = (
     "it is wrong only where an index in {} occurs more than once: are all contributions added up (np.add.at)?"
 )
-_TIE = "a tie: "  # how the joint judgement of ties begins its reason
+_TIE, _KINK, _BEYOND = "a tie: ", "a kink: ", "outside the one-sided slopes of a kink"  # how reasons begin, on kinks
 
 
 def ties(e: Evidence) -> Iterator[Guess]:
@@ -28,6 +28,10 @@ def ties(e: Evidence) -> Iterator[Guess]:
     if e.reasons and all(reason.startswith(_TIE) for reason in e.reasons):
         yield Guess("ties", text, e.analytic, proof=10.0)
         return
+    if any(reason.startswith(_KINK) for reason in e.reasons) and all(map(_is_of_a_kink, e.reasons)):
+        text = "it is wrong only on a kink that entries or outputs share: no side of it has the slopes that are claimed"
+        yield Guess("kink", text, e.analytic, proof=10.0)
+        return
     values = e.values[e.name]
     if values.shape != e.shape:
         return
@@ -35,6 +39,10 @@ def ties(e: Evidence) -> Iterator[Guess]:
     tied = counts[inverse].reshape(e.shape) > 1
     if np.array_equal(e.wrong, tied & e.known & e.nonzero):
         yield Guess("ties", text, e.analytic, proof=chance(int(e.wrong.sum()), int(e.known.sum())))
+
+
+def _is_of_a_kink(reason: str) -> bool:
+    return reason.startswith((_TIE, _KINK, _BEYOND))
 
 
 def repeated(e: Evidence) -> Iterator[Guess]:

@@ -15,6 +15,8 @@ _ROWS = 10
 _NOTES = 5
 _EXPLANATIONS = 3
 _LABEL = 12
+_BY_ENTRIES = "one by one on a kink, and not together"
+_BY_OUTPUTS = "on the kinks of all outputs together, and not on one of them"
 """Width of the words before a closing line ("looks like", "reproduce"), its two spaces included."""
 
 _ADVICE = {
@@ -163,7 +165,7 @@ def _differing(report: Report) -> str:
     if worst == float("inf"):
         return text
     if worst <= 1.0:
-        return f"{text}: legal one by one on a kink, and not together"
+        return f"{text}: legal {_BY_ENTRIES if plural else _BY_OUTPUTS}"
     return f"{text}, by {'up to ' if plural else ''}{worst:.2g} times what was allowed"
 
 

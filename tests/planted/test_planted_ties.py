@@ -30,7 +30,7 @@ def test_norm_at_zero_takes_no_longer_one(claim):
 def test_message_says_that_the_entries_are_illegal_together():
     text = str(check_vjp(norm, norm_vjp(1.0), AT_ZERO))
     assert "legal one by one on a kink, and not together" in text
-    assert "a tie: moved together, x[0] and x[1] change f with slopes" in text
+    assert "a kink: moved together, x[0] and x[1] change f with slopes" in text
 
 
 LARGEST = np.array([-2.0, 1.0, 2.0])

@@ -209,4 +209,22 @@ LOST = [
         {MATCH, UNDECIDED},
         {far_off: {MISMATCH}},
     ),
+    Case(
+        "bounded-beside-what-it-can-never-move",
+        lambda x: np.array([np.sin(x[0]), 1e17 + np.cos(x[0])]),
+        lambda g, x: g[:1] * np.cos(x) - g[1:] * np.sin(x),
+        (np.array([0.7]),),
+        "the second output never reacts, however far x goes; but its last bit hides all that it is claimed to do",
+        {UNDECIDED},
+        {lambda g: 2 * g: {MISMATCH}, lambda g: 1.01 * g: {MISMATCH}},
+    ),
+    Case(
+        "claimed-of-what-never-moves",
+        lambda x: np.array([np.sin(x[0]), 3.0]),
+        lambda g, x: g[:1] * np.cos(x),
+        (np.array([0.7]),),
+        "an output of ordinary size would show it",
+        {MATCH},
+        {lambda g: g + 1e-4: {MISMATCH}},
+    ),
 ]

@@ -135,6 +135,15 @@ def gelu_of_a_product_vjp(g, w):
     return g * slope * -2.4711672622841157
 
 
+def triplet(anchor, positive, negative):
+    return np.maximum(0.0, np.sum((anchor - positive) ** 2 - (anchor - negative) ** 2) + 1.0)
+
+
+def triplet_vjp(g, anchor, positive, negative):
+    g = 2 * g * (triplet(anchor, positive, negative) > 0)
+    return g * (negative - positive), g * (positive - anchor), g * (anchor - negative)
+
+
 TREADS = [
     Case(
         "float32-and-zeros",
@@ -231,5 +240,32 @@ TREADS = [
         "1 + erf(-6) climbs in last bits of 1, which nothing near is as large as",
         {MATCH, UNDECIDED},
         {far_off: {MISMATCH}, lambda g: g + 1e-9: {MISMATCH}},
+    ),
+    Case(
+        "triplet-of-a-huge-anchor",
+        triplet,
+        triplet_vjp,
+        (np.array([1e40]), np.array([0.7]), np.array([-1.3])),
+        "1e40 swallows what is far less: the first tread along two of them is 1e20 times as far as any usual step",
+        {UNDECIDED},
+        {lambda g: 1e3 * g: {MISMATCH}},
+    ),
+    Case(
+        "dead-far-from-its-kink",
+        lambda x: np.maximum(x - 1e12, 0.0),
+        lambda g, x: 0 * g,
+        (np.array([0.3]),),
+        "beyond a kink far away f climbs, and that is no tread",
+        {MATCH},
+        {lambda g: g + 1: {MISMATCH}, lambda g: g + 1e-3: {MISMATCH}},
+    ),
+    Case(
+        "never-moves",
+        lambda x, y: 3.0 * x + 0 * y,
+        lambda g, x, y: (3.0 * g, 0 * g),
+        (np.array([0.3]), np.array([0.4])),
+        "however far the entry goes",
+        {MATCH},
+        {lambda g: g + 1: {MISMATCH}, lambda g: g - 1e80 * (g == 0): {MISMATCH}},
     ),
 ]
