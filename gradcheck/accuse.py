@@ -13,7 +13,7 @@ from gradcheck.difference import Differences
 from gradcheck.excuse import Excuses
 from gradcheck.ladder import Estimate, climb_down
 from gradcheck.layer import Named
-from gradcheck.nearby import Slopes, attained_nearby, slopes_nearby, stays_nearby, steady_nearby
+from gradcheck.nearby import SHIFT, Slopes, attained_nearby, slopes_nearby, stays_nearby, steady_nearby
 from gradcheck.point import Entry, Point
 from gradcheck.probe import ProjectionRay, default_step, signed
 from gradcheck.report import Comparison, Verdict
@@ -30,6 +30,8 @@ _AT_ONCE = 2.0**-37  # a step that no kink beside the point lies within, as far 
 _NOT_ADDING = 1e-2
 _ENOUGH = 32  # entries of an array that are wrong nearby too: the rest is not looked at there
 _FINER = 2.0**-4
+_WITHIN = 0.125  # of a step
+_BENT = 0.1  # of a slope: what the two sides of a random direction differ by where several kinks meet
 _SUM_OF_SIDES = 1e-6
 _MANY_KINKS = "several kinks meet at or near the point, and the slopes seen do not decide; move the point off them"
 _HIDDEN_KINKS = (
@@ -115,6 +117,8 @@ class Accuser:
             low, high = min(slopes.values), max(slopes.values)
             bends = _BENDS * max(abs(wrong.analytic), abs(wrong.numerical))
             kinks = high - low > _SAME * wrong.error and wrong.error > bends
+            if kinks and self._is_wrong_within(entry, estimate, high - low):
+                return wrong
             if kinks and not self._bends(entry, wrong.numerical, slopes.values):
                 return self._hull(wrong, estimate, low, high) or _unclear(wrong)
         if not self._on_a_kink(entry):
@@ -154,6 +158,27 @@ class Accuser:
         off = max(abs(slope - here) for slope in slopes)
         nearer = slopes_nearby(self.point, entry, max(slopes) - min(slopes), nearer=_FINER).values
         return bool(nearer) and max(abs(slope - here) for slope in nearer) < 0.5 * off
+
+    def _is_wrong_within(self, entry: Entry, estimate: Estimate, gap: float) -> bool:
+        """Tell whether the backward is wrong within the step over which f was seen to be smooth, off all kinks.
+
+        Then what it does farther away excuses nothing: of a large number, such a step may be a small part.
+        """
+        name, index = entry
+        within = _WITHIN * estimate.step / (SHIFT * float(self.point.natural(name)[index]))
+        if within >= _FINER or not self._is_smooth(within * SHIFT):
+            return False
+        return slopes_nearby(self.point, entry, gap, nearer=within).wrong
+
+    def _is_smooth(self, step: float) -> bool:
+        """Tell whether f has one slope on both sides of the point, along some random directions through all entries."""
+        point = self.point
+        for _ in range(_SUMS):
+            direction = {n: point.natural(n) * signed(point.rng, each.shape) for n, each in point.gradient.items()}
+            level = point.along(direction)[0].level(step)
+            if abs(level.jump) > _BENT * max(abs(level.forward), abs(level.backward)) + level.jump_noise:
+                return False
+        return True
 
     def _hull(self, wrong: Comparison, estimate: Estimate, low: float, high: float) -> Comparison | None:
         """Accept an entry that lies between the slopes nearby."""

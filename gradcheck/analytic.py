@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradcheck.evaluate import Evaluator, Vector, left_domain
+from gradcheck.evaluate import BudgetSpent, Evaluator, Vector, left_domain
 from gradcheck.layer import Array, Layer, Named
 from gradcheck.parts import as_double, complex_where, eps_of, from_parts, parts, real_parts
 from gradcheck.point import Point
+
+_OTHERS = "other cotangents"
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ class Analytic:
                 parts(tangents[name])[index] = 1
                 pushed = evaluator.run(tangents, moved=moved).result or {}
                 flat = evaluator.flatten({key: np.asarray(pushed[key]) for key in evaluator.names})
-                columns[(slice(None), *index)] = weights @ flat
+                # what is infinite in one output says nothing of the others
+                columns[(slice(None), *index)] = [each[each != 0] @ flat[each != 0] for each in weights]
             for gradient, column in zip(gradients, columns, strict=True):
                 gradient[name] = column
         return gradients
@@ -82,13 +85,26 @@ class Analytic:
     def weighed(self, weights: Sequence[Vector]) -> Iterator[Named]:
         """Yield the gradients for other weights of the outputs, each of shape (m,), as real numbers.
 
-        None for a loss, which takes no cotangent. A jvp gives all of them by one call for each entry.
+        None for a loss, which takes no cotangent, and no more once the derivative fails on such cotangents: zeros for
+        all but one output are legal, but nobody has to have thought of them. A jvp gives all of them by one call for
+        each entry.
         """
-        if self.layer.mode != "vjp":
-            yield from self._by_columns(np.array(weights))
-        elif self.layer.cotangent:
-            for each in weights:
-                yield real_parts(self.gradient(self.evaluator.cotangents(each)))
+        try:
+            if self.layer.mode != "vjp":
+                yield from self._by_columns(np.array(weights), _OTHERS)
+            elif self.layer.cotangent:
+                for each in weights:
+                    # outputs that are not differentiable keep the cotangents that they always have
+                    cotangents = {**self.cotangents, **self.evaluator.cotangents(each)}
+                    with np.errstate(all="ignore"):
+                        gradient = real_parts(self.gradient(cotangents, moved=_OTHERS))
+                    if any(gradient[name].shape != self.evaluator.point[name].shape for name in gradient):
+                        return
+                    yield gradient
+        except (BudgetSpent, KeyboardInterrupt):
+            raise
+        except Exception:  # whatever it raises, the user did not ask it for these cotangents
+            return
 
     def point(self, gradient: Named, rng: np.random.Generator, again: Callable[..., Named] | None = None) -> Point:
         """Return what is known at the point.
@@ -119,7 +135,7 @@ class Analytic:
             real_parts(gradient, copy=False),
             again or own,
             rng,
-            self.weighed,
+            None if again else self.weighed,
         )
 
     def _eps(self) -> Vector:

@@ -18,6 +18,7 @@ _PAIRS = 192  # and so many times some of them together
 _ONE_WAY = 32  # and so many times up, and down: of tied ones that decides who is the largest of those that went down
 _DECADES = 2.0  # over which movements are spread, so that now this kink lies between and now that
 _FLAT = 1e-3  # of the jump of the slopes: so much a pair may bend the other way, for curvature
+_RESOLVED = 3e-3  # of the jump over the longest movement: noise has to be less
 _BENDING = 0.25  # this part of the pairs has to bend at all
 
 
@@ -37,6 +38,9 @@ def bends_one_way(point: Point, entries: Collection[Entry], jump: float) -> bool
         How much slopes differ over the kink, for an entry moved by 1.
     """
     sizes = _sizes(point, entries)
+    noise = 10.0 * float(np.linalg.norm(point.cotangent * point.noise))
+    if noise > _RESOLVED * jump * _REACH * max(float(np.max(size, initial=0.0)) for size in sizes.values()):
+        return False  # a kink that bends the other way could not be seen
     signs: list[int] = []
 
     with point.away() as at:
@@ -55,7 +59,6 @@ def bends_one_way(point: Point, entries: Collection[Entry], jump: float) -> bool
                 + f({name: middle[name] - half[name] for name in sizes})
             )
             value = float(point.cotangent @ bend)
-            noise = 10.0 * float(np.linalg.norm(point.cotangent * point.noise))
             if not np.isfinite(value):
                 return False
             reach = max(float(np.max(np.abs(shift), initial=0.0)) for shift in half.values())  # large ones may stay

@@ -17,7 +17,7 @@ from gradcheck.declared import Declared, WrongPatternError
 from gradcheck.detect import FEWEST, detect
 from gradcheck.difference import CONFIDENCE, Differences, Level
 from gradcheck.evaluate import BudgetSpent
-from gradcheck.judge import SECOND, SUSPICIOUS, Judge
+from gradcheck.judge import SECOND, Judge
 from gradcheck.layer import Array
 from gradcheck.looks import Plan
 from gradcheck.parts import written
@@ -25,7 +25,7 @@ from gradcheck.point import Entry, Point
 from gradcheck.probe import default_step, power_of_two, signed
 from gradcheck.report import Comparison, Verdict
 from gradcheck.shared import Look, Movable, SharedRay, in_turns
-from gradcheck.sight import Doubt
+from gradcheck.sight import SUSPICIOUS, Doubt
 from gradcheck.structure import Indices, Mask, Structure
 from gradcheck.tally import OTHERS_KEPT, Tally
 from gradcheck.tolerance import MEANINGFUL

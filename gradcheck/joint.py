@@ -6,11 +6,13 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gradcheck.convex import bends_one_way
-from gradcheck.difference import Differences
+from gradcheck.difference import CONFIDENCE, Differences
 from gradcheck.evaluate import Vector
 from gradcheck.layer import Named
 from gradcheck.point import Entry, Point
@@ -21,7 +23,7 @@ from gradcheck.ties import Ties
 _STEP = 2.0**-17
 _LITTLE = 2.0**-7  # of an entry: it is moved no farther
 _BITS = 2.0**21  # last bits: the finest of all steps, which is 2**11 times shorter, still is many
-_NEARBY = 2.0**-3  # of a step, how far off the tie f is looked at
+_NEARBY, _FINE = 2.0**-3, 2.0**-11  # of a step, how far off the tie f is looked at; and over how long a step there
 _POINTS = 64
 _DECADES = 2.0  # over which movements to these are spread, so that now this kink lies on the way and now that
 _EXAMINED = 1024  # so many entries on kinks are looked at together
@@ -31,8 +33,9 @@ _ALONG = 256  # and along so many directions
 _LOPSIDED = 2.0**-10  # of the farthest, the least that an entry is moved: a shorter way is lost in its last bits
 _SMOOTH = 1e-3  # slopes that agree to this part of themselves are those of a smooth function at these steps
 _WRONG = 1e-2
-_ALIKE = 2.5e-3  # slopes nearby, of a size that matters
-_WORTH_A_LOOK = 5e-3  # of the sides' distance, outside of which a claim may be wrong
+_ALIKE = 2.5e-3  # slopes nearby, of a size that matters: much nearer each other than a wrong one is to them
+_ONE_SIDED = 4.0  # times what rounding does to a central slope, it does to the difference of one-sided ones
+_MANY = "one kink has no such slope, and whether several add up inside does not show"
 _OUTSIDE = 1e-2  # of the jump along a direction: so far outside the slopes of its two sides
 
 
@@ -55,9 +58,10 @@ class _Way:
         return cls(tuple(e for e, _ in moved), tuple(first * s for _, s in moved), by)
 
     def direction(self, point: Point) -> Named:
-        direction: Named = {}
+        """Return how far each primal's entries go for a step of 1."""
+        direction: Named = {name: np.zeros(point.gradient[name].shape) for name, _ in self.entries}
         for (name, index), share in zip(self.entries, self.shares, strict=True):
-            direction.setdefault(name, np.zeros(point.gradient[name].shape))[index] = share
+            direction[name][index] = share
         return direction
 
     def largest(self, slopes: Mapping[Entry, float]) -> float:
@@ -68,7 +72,7 @@ class _Way:
         """Return what the entries' own slopes add up to, as far as each is moved."""
         return sum(share * slopes[entry] for entry, share in zip(self.entries, self.shares, strict=True))
 
-    def why(self, seen: _Seen, slopes: tuple[float, ...], kinks: Mapping[Entry, Comparison]) -> str:
+    def why(self, seen: _View, slopes: tuple[float, ...], kinks: Mapping[Entry, Comparison]) -> str:
         """Say how the entries change what is seen, by one slope or by two, and what they claim."""
         names, where = [kinks[entry].entry for entry in self.entries], " for it alone" if seen.alone else ""
         listed = " and ".join(names) if len(names) <= 2 else f"{names[0]} and {len(names) - 1} others"
@@ -76,7 +80,7 @@ class _Way:
         changes = f"{seen.name} with slope{'s' * (len(slopes) - 1)} {' and '.join(f'{slope:.6g}' for slope in slopes)}"
         claim = f"{seen.claim(self):.6g}"
         if len(names) == 1:
-            return f"{what}: {listed} changes {changes}, and its analytic value{where} is {claim}"
+            return f"{what}: {listed} changes {changes}, and its analytic value{where} is {claim}: {_MANY}"
         return f"{what}: {self._how}, {listed} change {changes}, and their analytic values{where} add up to {claim}"
 
     @property
@@ -90,29 +94,50 @@ class _Way:
         return f"moved by {' and '.join(f'{share:.3g}' for share in self.shares)}"
 
 
-class _Seen:
-    """What weights an output, or several: with the claims for that, and the jumps of the entries' slopes."""
+class _View:
+    """f by its own weights of the outputs, or by those of one: what entries claim of it, and how their slopes jump."""
 
-    def __init__(self, point: Point, ties: Ties, entries: Sequence[Entry], name: str = "") -> None:
-        self.point, self.name, self.alone = point, name or "f", bool(name)
+    def __init__(self, point: Point, jumps: Mapping[Entry, float], name: str = "") -> None:
+        self.point, self.jumps, self.name, self.alone = point, jumps, name or "f", bool(name)
         self._outputs = np.flatnonzero(point.cotangent)
-        weights = np.abs(point.cotangent)
-        self.jumps = {entry: float(weights @ ties.jumps(entry)) for entry in entries}
-        self.claims = {entry: point.analytic(entry) for entry in entries}
+        self.claims = {entry: point.analytic(entry) for entry in jumps}
         self._bends: dict[frozenset[Entry], bool] = {}
 
     def claim(self, way: _Way) -> float:
         """Return the derivative along a way, by the analytic values."""
         return way.total(self.claims)
 
-    def suspects(self, way: _Way, low: Vector, high: Vector) -> bool:
-        """Tell whether the claim lies outside the sums of the outputs' sides, given for weights of 1."""
+    def sides(self, low: Vector, high: Vector) -> tuple[float, float]:
+        """Return the sums of the outputs' sides, which are given for weights of 1."""
         weights = self.point.cotangent[self._outputs]
         with np.errstate(invalid="ignore"):
             sides = weights * low[self._outputs], weights * high[self._outputs]
-            least, most = float(np.minimum(*sides).sum()), float(np.maximum(*sides).sum())
+            return float(np.minimum(*sides).sum()), float(np.maximum(*sides).sum())
+
+    def noise(self, reached: npt.NDArray[np.bool_]) -> float:
+        """Return what rounding can do to a change of those outputs that are reached."""
+        return CONFIDENCE * float(np.linalg.norm((self.point.cotangent * self.point.noise)[reached]))
+
+    def is_kinked(self, way: _Way, low: float, high: float) -> bool:
+        """Tell whether f has two slopes along a way, beside those of the entries by themselves."""
+        return high - low > _WRONG * way.largest(self.jumps)
+
+    def denies(self, way: _Way, low: float, high: float, noise: float) -> bool:
+        """Tell whether the claim lies outside the slopes on both sides, as far as these alone say."""
         claim = self.claim(way)
-        return max(least - claim, claim - most) > _WORTH_A_LOOK * max(most - least, abs(claim))
+        if self.is_kinked(way, low, high):
+            outside = max(low - claim, claim - high)
+            if (
+                self.alone
+            ):  # each side may be a kink of its own, both taken, or none: 2 relu(x) - relu(-x) claims 3, or 0
+                outside = max(min(low, low + high, 0.0) - claim, claim - max(high, low + high, 0.0))
+            return outside > _OUTSIDE * (high - low) + noise
+        sizes = abs(claim), abs(low), abs(high), self.least(way)
+        return max(low - claim, claim - high) > _WRONG * max(sizes)
+
+    def least(self, way: _Way) -> float:
+        """Return the size of the slopes that count along a way: of the entries' jumps, and of their claims."""
+        return max(way.largest(self.jumps), way.largest(self.claims))
 
     def bends_one_way(self, around: Sequence[Entry], jump: float) -> bool:
         """See `convex.bends_one_way`; asked once of the same entries."""
@@ -160,13 +185,8 @@ def judge_jointly(
         return list(comparisons), 0
     examined = entries[: min(_EXAMINED, max(_REMEMBERED // max(point.base.size, 1), 2))]
     ties = Ties(point, examined, [_claimed(point, kinks[entry]) for entry in examined], list(kinks))
-    accused = _accused(point, ties, examined, kinks)
-    judged = [
-        replace(c, verdict=Verdict.MISMATCH, reason=accused[c.name, c.index])
-        if c.index is not None and (c.name, c.index) in accused
-        else c
-        for c in comparisons
-    ]
+    found = _illegal(point, ties, examined, kinks)
+    judged = [replace(c, **found.get((c.name, c.index or ()), {})) for c in comparisons]
     return judged, ties.left_out + len(entries) - len(examined)
 
 
@@ -176,40 +196,63 @@ def _claimed(point: Point, found: Comparison) -> float:
     return math.copysign(1.0, analytic or found.numerical or 1.0)
 
 
-def _accused(point: Point, ties: Ties, entries: list[Entry], kinks: Mapping[Entry, Comparison]) -> dict[Entry, str]:
-    """Return the entries that are illegal, and why."""
-    whole = _Seen(point, ties, entries)
-    places = _sharing(point, [ties.jumps(entry) for entry in entries])
+def _illegal(
+    point: Point, ties: Ties, entries: list[Entry], kinks: Mapping[Entry, Comparison]
+) -> dict[Entry, dict[str, Any]]:
+    """Return the verdict on entries that are illegal, and why.
+
+    A single one may be so for a single output where kinks add up inside, as those of two units that share an input do:
+    nothing tells that from a wrong one.
+    """
+    weights, shared = np.abs(point.cotangent), np.zeros(point.base.size, bool)
+    whole_jumps: dict[Entry, float] = {}
+    several: list[Entry] = []
+    for entry in entries:
+        jumps = ties.jumps(entry)
+        whole_jumps[entry] = float(weights @ jumps)
+        reached = ties.reached([entry])
+        if jumps.any() and np.count_nonzero(reached) > 1:  # one output's slopes leave room for another's
+            shared |= reached
+            several.append(entry)
+    whole = _View(point, whole_jumps)
+    places = _drawn(point, np.flatnonzero(shared & (weights != 0)))
+    of_places = {entry: ties.jumps(entry)[places] for entry in entries} if places else {}
     single = [
-        _Seen(each, ties, entries, point.evaluator.written(place))
-        for place, each in zip(places, point.weighed([_unit(point, place) for place in places]), strict=False)
+        _View(each, {entry: float(jumps[k]) for entry, jumps in of_places.items()}, point.evaluator.written(places[k]))
+        for k, each in enumerate(point.weighed([_unit(point, place) for place in places]))
     ]
-    accused: dict[Entry, str] = {}
-    for way in chain(_ways(whole, ties.groups(), kinks), _ways_of_outputs(point, single)):
+    found: dict[Entry, dict[str, Any]] = {}
+    seen_from: dict[tuple[Entry, float], bool] = {}
+
+    def are_seen_from(moved: tuple[Entry, ...], step: float) -> bool:
+        for entry in moved:
+            if (entry, step) not in seen_from:
+                seen_from[entry, step] = _is_seen_from(point, kinks[entry], step)
+        return all(seen_from[entry, step] for entry in moved)
+
+    for way in chain(_ways(whole, ties.groups(), kinks), _ways_of_outputs(point, single, several)):
         step = _step(point, way.entries)
-        if not step or any(entry in accused for entry in way.entries):
+        if not step or any(entry in found for entry in way.entries):
             continue
         ray = point.along(way.direction(point))[1]
         low, high = Differences(ray, point.base, np.ones(point.base.size), point.noise).sides_by_output(step)
+        reached = ties.reached(way.entries)
         for seen in (whole, *single):
-            if not seen.suspects(way, low, high):
+            sides, noise = seen.sides(low, high), seen.noise(reached)
+            if noise == 0 or not seen.denies(way, *sides, _ONE_SIDED * noise / step):
                 continue
-            if not all(_is_seen_from(point, kinks[entry], step) for entry in way.entries):
+            if not are_seen_from(way.entries, step):
                 break
-            if slopes := _slopes_denied(seen, ties, way, step):
-                accused |= dict.fromkeys(way.entries, way.why(seen, slopes, kinks))
+            if slopes := _confirmed(seen, ties, way, step, *sides, noise):
+                verdict = Verdict.MISMATCH if len(way.entries) > 1 else Verdict.INCONCLUSIVE
+                why = way.why(seen, slopes, kinks)
+                found |= {entry: {"verdict": verdict, "reason": why} for entry in way.entries}
                 break
-    return accused
+    return found
 
 
-def _sharing(point: Point, jumps: Sequence[Vector]) -> list[int]:
-    """Return the outputs to be looked at one by one: on kinks of entries that are on another's as well."""
-    shared = np.zeros(point.base.size, bool)
-    for of_entry in jumps:
-        on = of_entry > 0
-        if on.sum() > 1:
-            shared |= on
-    places = np.flatnonzero(shared & (point.cotangent != 0))
+def _drawn(point: Point, places: npt.NDArray[np.intp]) -> list[int]:
+    """Draw the outputs to be looked at one by one, not more of them than may be remembered."""
     most = min(_OUTPUTS, _REMEMBERED // (point.base.size + sum(array.size for array in point.gradient.values())))
     return [int(place) for place in point.rng.permutation(places)[:most]] if places.size else []
 
@@ -220,7 +263,7 @@ def _unit(point: Point, place: int) -> Vector:
     return weights
 
 
-def _ways(whole: _Seen, groups: Iterator[list[Entry]], kinks: Mapping[Entry, Comparison]) -> Iterator[_Way]:
+def _ways(whole: _View, groups: Iterator[list[Entry]], kinks: Mapping[Entry, Comparison]) -> Iterator[_Way]:
     """Yield how entries that are tied are moved together.
 
     As they claim, and all alike; two against each other as well; by as much, or by the inverse of their own jumps: a
@@ -236,8 +279,13 @@ def _ways(whole: _Seen, groups: Iterator[list[Entry]], kinks: Mapping[Entry, Com
         yield from dict.fromkeys(way for way in (*ways, _by_claims(whole, group)) if way)
 
 
-def _ways_of_outputs(point: Point, single: Sequence[_Seen]) -> Iterator[_Way]:
-    """Yield the same for each output by itself: two and two of the entries on its kinks, and all as they claim."""
+def _ways_of_outputs(point: Point, single: Sequence[_View], several: Sequence[Entry]) -> Iterator[_Way]:
+    """Yield how the entries on each output's kinks are moved: all as they claim for it, and two and two.
+
+    And each alone of those that reach several: outputs that have no kink may have been claimed anything.
+    """
+    if single:
+        yield from (way for entry in several if (way := _Way.of([entry], np.ones(1))))
     pairs: list[_Way] = []
     for seen in single:
         entries = [entry for entry, jump in seen.jumps.items() if jump]
@@ -258,7 +306,7 @@ def _inverse(jumps: Sequence[float]) -> Vector:
     return lengths if lengths.min() >= _LOPSIDED * lengths.max() < math.inf else np.ones(len(jumps))
 
 
-def _by_claims(seen: _Seen, entries: Sequence[Entry]) -> _Way | None:
+def _by_claims(seen: _View, entries: Sequence[Entry]) -> _Way | None:
     return _Way.of(entries, np.array([seen.claims[entry] for entry in entries]), "moved as they claim")
 
 
@@ -279,52 +327,52 @@ def _is_seen_from(point: Point, found: Comparison, step: float) -> bool:
     return high - low >= found.error_bar
 
 
-def _slopes_denied(seen: _Seen, ties: Ties, way: _Way, step: float) -> tuple[float, ...]:
-    """Return the slope that f has along a way, or both, where the claim is not legal beside them; else nothing."""
-    point, direction, analytic = seen.point, way.direction(seen.point), seen.claim(way)
-    jump = way.largest(seen.jumps)
-    level = point.along(direction)[0].level(step)
-    low, high = point.along(direction)[0].sides(step)  # outputs take their sides each for itself
-    if high - low > _WRONG * jump:
-        outside = max(low - analytic, analytic - high)
-        if outside <= _OUTSIDE * (high - low) + level.jump_noise:
-            return ()
-        # a sum of kinks may bend one way along these entries, and the other way where the rest of a tie moves too
-        return (low, high) if seen.bends_one_way(ties.around(way.entries), jump) else ()
-    numerical = _slope_of_a_tie(point, direction, step, analytic, max(jump, way.largest(seen.claims)))
+def _confirmed(
+    seen: _View, ties: Ties, way: _Way, step: float, low: float, high: float, noise: float
+) -> tuple[float, ...]:
+    """Return the slopes beside which a claim is illegal: of both sides, or one where they are the same; else nothing.
+
+    Sides bound it only where f bends one way; and not only along these entries: a sum of kinks may bend the other way
+    where the rest of a tie moves too.
+    """
+    if seen.is_kinked(way, low, high):
+        return (low, high) if seen.bends_one_way(ties.around(way.entries), way.largest(seen.jumps)) else ()
+    numerical = _slope_of_a_tie(seen, way, step, noise)
     return () if numerical is None else (numerical,)
 
 
-def _slope_of_a_tie(point: Point, direction: Named, step: float, analytic: float, least: float) -> float | None:
-    """Return the slope along a direction along which f is smooth and the claim is wrong.
+def _slope_of_a_tie(seen: _View, way: _Way, step: float, noise: float) -> float | None:
+    """Return the slope along a way along which f is smooth and the claim is wrong.
 
-    None if they agree, up to `least`, or if f has other slopes along that direction at points nearby, off the tie: then
-    kinks that have nothing to do with each other only happen to cancel at the point.
+    None if f has others that way at points nearby, off the tie: then kinks that have nothing to do with each other
+    only happen to cancel at the point.
     """
-    numerical = _smooth_slope(point, direction, step, least)
-    if numerical is None or abs(analytic - numerical) <= _WRONG * max(abs(analytic), abs(numerical), least):
+    point, direction, least = seen.point, way.direction(seen.point), seen.least(way)
+    numerical = _smooth_slope(point, direction, step, least, noise)
+    if numerical is None:
+        return None
+    fine = max(_FINE * step, 2 * noise / (_SMOOTH * max(least, abs(numerical))))
+    if fine > _FINE * _LITTLE * min(float(point.natural(name)[index]) for name, index in way.entries):
         return None
     with point.away() as at:
         for _ in range(_POINTS):
             for name in point.gradient:  # constants stay where they are
                 spread = 10.0 ** -point.rng.uniform(0.0, _DECADES, at[name].shape)
-                shift = _NEARBY * step * spread * signed(point.rng, at[name].shape)
+                shift = _NEARBY * fine / _FINE * spread * signed(point.rng, at[name].shape)
                 point.evaluator.point[name][...] = at[name] + shift.astype(at[name].dtype)
             point.base = point.evaluator.outputs("everything moved apart")
-            slope = _smooth_slope(point, direction, 2.0**-8 * _NEARBY * step, least)
+            slope = _smooth_slope(point, direction, fine, least, noise)
             if slope is None or abs(slope - numerical) > _ALIKE * max(abs(slope), abs(numerical), least):
                 return None
     return numerical
 
 
-def _smooth_slope(point: Point, direction: Named, step: float, least: float) -> float | None:
+def _smooth_slope(point: Point, direction: Named, step: float, least: float, noise: float) -> float | None:
     """Return the slope along a direction where its two sides agree, beside `least`; None where they do not."""
-    differences, _ = point.along(direction)
-    level = differences.level(step)
+    level = point.along(direction)[0].level(step)
     if not (math.isfinite(level.forward) and math.isfinite(level.backward)):
         return None
     size = max(abs(level.forward), abs(level.backward), least)
-    noise = level.noise + differences.hidden_at(level.step)
-    if abs(level.jump) > _SMOOTH * size + level.jump_noise or noise > _SMOOTH * size:
+    if abs(level.jump) > _SMOOTH * size + _ONE_SIDED * noise / step or noise / step > _SMOOTH * size:
         return None
     return level.central

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradcheck import kink
 from gradcheck.accuse import Accuser
 from gradcheck.complex_step import ComplexStep
 from gradcheck.difference import Differences, Level
@@ -21,7 +20,7 @@ from gradcheck.point import Entry, Point
 from gradcheck.probe import signed
 from gradcheck.report import Comparison, Verdict
 from gradcheck.settle import Settled, settle, settle_along, tells
-from gradcheck.sight import Doubt, Sight
+from gradcheck.sight import Doubt, Sight, is_smooth, looks_smooth
 from gradcheck.tally import Tally
 from gradcheck.tolerance import agree, allowed, meaningful
 from gradcheck.treads import STAIRCASE, climbs
@@ -29,8 +28,6 @@ from gradcheck.treads import STAIRCASE, climbs
 if TYPE_CHECKING:
     from gradcheck.looks import Looks
 
-SUSPICIOUS = 1e-2
-"""One-sided slopes that differ by more than this part of themselves are looked at twice."""
 _CLEAR = 1e-3  # a bar of the first step below this part of an entry is good enough; a ladder would only sharpen it
 _ACCUSES = 9.0  # so many more error bars than allowed: noise is measured in one direction, and may be larger in others
 BY_LUCK = 4.0
@@ -85,6 +82,7 @@ class Judge:
         self.on_kinks = self._accuser.on_kinks
         self.misled: set[str] = set()
         self._at_once: list[Entry] = []
+        self._treads_known: dict[str, float] = {}
 
     def entries(self, entries: list[Entry], seen: Iterable[Sight | None] = ()) -> Tally:
         """Judge some entries, of which workers may have seen some."""
@@ -110,9 +108,17 @@ class Judge:
 
     def reconsider(self, tally: Tally) -> None:
         """Judge again what was accused before an entry of another primal met a tread that explains it."""
-        before = tally.undecided
+        if all(self._treads_known.get(c.name, 0.0) == self._treads for c in tally.comparisons):
+            return  # none was met since
+        before, calls = tally.undecided, self.point.evaluator.forward_calls
         tally.comparisons += self.together(self._look_again(tally.comparisons))
         tally.judged -= tally.undecided - before
+        tally.forward_calls += self.point.evaluator.forward_calls - calls
+
+    @property
+    def _treads(self) -> float:
+        """The height of the treads met so far, on which an entry may seem wrong."""
+        return self.point.tread + float(np.abs(self.point.cotangent) @ self.point.treads)
 
     # ------------------------------------------------------------------ one entry
 
@@ -143,14 +149,14 @@ class Judge:
             if not self._is_sharp(entry, level.noise):
                 return Doubt(entry, level, level.noise + hidden)  # by luck, as far as can be told
             material = not meaningful(analytic, analytic, hidden, scale, self.rtol)
-            if _looks_smooth(differences, level) and not (material and differences.explore()):
+            if looks_smooth(differences, level) and not (material and differences.explore()):
                 self._at_once.append(entry)
                 return self._compare(entry, Settled(Estimate.smooth(level.central, level.noise, level.step), 0.0))
             return self._settle(entry, differences, level)
         if not agree(analytic, level.central, level.noise, self.rtol):
             return self._settle(entry, differences, level)
         # a sharp one is not looked at again
-        if self._is_sharp(entry, level.noise + hidden) and not _looks_smooth(differences, level):
+        if self._is_sharp(entry, level.noise + hidden) and not looks_smooth(differences, level):
             return self._settle(entry, differences, level)
         return Doubt(entry, level, level.noise + hidden)
 
@@ -164,10 +170,10 @@ class Judge:
             return True
         if not agree(analytic, level.central, 0.0, self.rtol):
             sharp = self._is_sharp(entry, level.noise + seen.hidden)
-            return agree(analytic, level.central, level.noise, self.rtol) and (not sharp or _is_smooth(level))
+            return agree(analytic, level.central, level.noise, self.rtol) and (not sharp or is_smooth(level))
         if not self._is_sharp(entry, level.noise):
             return True
-        return meaningful(analytic, analytic, seen.hidden, scale, self.rtol) and _is_smooth(level)
+        return meaningful(analytic, analytic, seen.hidden, scale, self.rtol) and is_smooth(level)
 
     def _is_sharp(self, entry: Entry, bar: float) -> bool:
         """Tell whether a bar is so small that an agreement within it needs no second look."""
@@ -211,10 +217,10 @@ class Judge:
 
         And what was accused before another entry met a tread that explains it. Returns what is doubtful now.
         """
-        wrong = (c for c in comparisons if c.verdict is Verdict.MISMATCH)
-        seen = self.point.tread + float(np.abs(self.point.cotangent) @ self.point.treads)
-        treads = {(c.name, c.index or ()) for c in wrong if c.error * c.step <= _TREADS * seen}
-        again = treads | {entry for entry in self._at_once if entry[0] in self.misled}
+        names = {c.name for c in comparisons}
+        wrong = (c for c in comparisons if c.verdict is Verdict.MISMATCH and c.index is not None)
+        treads = {(c.name, c.index or ()) for c in wrong if c.error * c.step <= _TREADS * self._treads}
+        again = treads | {entry for entry in self._at_once if entry[0] in self.misled & names}
         self._at_once = [entry for entry in self._at_once if entry not in again]
         kept: list[Comparison] = []
         doubts: list[Doubt] = []
@@ -231,8 +237,10 @@ class Judge:
                 kept.append(outcome)
         promised = 2 * _TREADS * self.point.tread  # a change of f that would not be seen along any of them
         comparisons[:] = [
-            replace(c, limit=max(c.limit, promised / c.step)) if promised and c.step > 0 else c for c in kept
+            replace(c, limit=max(c.limit, promised / c.step)) if promised and c.step > 0 and c.index is not None else c
+            for c in kept
         ]
+        self._treads_known |= dict.fromkeys(names, self._treads)
         return doubts
 
     # ------------------------------------------------------------------ what drowns in noise
@@ -380,19 +388,3 @@ class Judge:
         if self.allow_kinks:
             return replace(result, verdict=Verdict.KINK, reason=f"on a kink: {reason}")
         return replace(result, verdict=Verdict.INCONCLUSIVE, reason=f"on a kink ({reason}), and allow_kinks=False")
-
-
-def _is_smooth(level: Level) -> bool:
-    """Tell whether the one-sided slopes are near each other."""
-    jump = abs(level.jump)
-    return jump <= SUSPICIOUS * max(abs(level.forward), abs(level.backward)) or jump <= 2 * level.jump_noise
-
-
-def _looks_smooth(differences: Differences, level: Level) -> bool:
-    """Tell whether the one-sided slopes are near each other, or come nearer at a smaller step."""
-    if not (math.isfinite(level.forward) and math.isfinite(level.backward)):
-        return False
-    if _is_smooth(level):
-        return True
-    finer = differences.level(level.step / 4)
-    return not kink.persists(level, finer) and math.isfinite(finer.central)

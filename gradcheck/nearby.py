@@ -14,7 +14,8 @@ from gradcheck.layer import Named
 from gradcheck.point import Entry, Point
 from gradcheck.probe import default_step, signed
 
-_SHIFT = 1e-5  # how far the points lie off the kink, in units of the point
+SHIFT = 1e-5
+"""How far the points lie off the kink, in units of the point."""
 _FINE = 1e-2  # of a first step: slopes nearby are taken over less than the distance to the kink
 BELOW = (1.0, 2.0**4, 2.0**-6, 2.0**-12)  # multiples of a step that stays on one side of the kink
 # of one that may cross it: only agreement proves anything then
@@ -58,7 +59,7 @@ def slope_of(
     """
     differences = point.along_entry(entry)
     explored = False
-    step = min(_FINE * default_step(point.eps(entry[0]), 1.0), 0.1 * _SHIFT) * size
+    step = min(_FINE * default_step(point.eps(entry[0]), 1.0), 0.1 * SHIFT) * size
     found = (math.nan, math.inf)
     for factor in factors:
         fine, coarse = differences.level(factor * step), differences.level(4 * factor * step)
@@ -172,7 +173,7 @@ def _claims_nearby(point: Point, entry: Entry) -> Generator[float, None, None]:
         for way in islice(cycle((0, 1, -1)), _TRIES):  # what several share shows where all go one way
             for key in point.gradient:
                 spread = 10.0 ** -point.rng.uniform(0.0, _DECADES, at[key].shape)
-                shift = _SHIFT * sizes[key] * spread * (way or signed(point.rng, at[key].shape))
+                shift = SHIFT * sizes[key] * spread * (way or signed(point.rng, at[key].shape))
                 point.evaluator.point[key][...] = at[key] + shift.astype(at[key].dtype)
             with np.errstate(all="ignore"):
                 claim = float(point.again()[name][index])
@@ -215,7 +216,7 @@ def _shifts(point: Point, at: Named, nearer: float) -> Iterator[tuple[Named, boo
     In the others one primal goes up or down as a whole, by far more than the rest: that reaches legal values which
     random movements rarely do (a bias that is lowered switches a whole layer off), but leaves other kinks near.
     """
-    floats = {name: nearer * _SHIFT * point.natural(name) for name in point.gradient}  # constants stay where they are
+    floats = {name: nearer * SHIFT * point.natural(name) for name in point.gradient}  # constants stay where they are
     mains: list[tuple[str, float]] = [("", 0.0)] * _CORNERS
     mains += [(name, sign) for name in floats for sign in (1.0, -1.0)]
     for main, sign in mains:

@@ -68,7 +68,8 @@ class Point:
     tread : float
         The highest jump of f, at most as high as a tread of float32, that was met where another slope was expected.
     treads : ndarray, shape (m,)
-        The highest tread of each output that was met where f stood still, and that hid what an entry claims.
+        The highest tread of each output that was met where f stood still, hid what an entry claims, and was longer
+        than any that is meant.
     scale : dict of str to float
         The largest finite magnitude in each gradient.
     """
@@ -114,6 +115,12 @@ class Point:
         """The sum of the outputs' sizes at the point: what f's size is to its weighted sum."""
         return float(sum(np.abs(product).sum() for product in products(self.cotangent, self._home)))
 
+    @cached_property
+    def largest(self) -> float:
+        """The largest number among primals, outputs and gradients at the point."""
+        arrays = (self._home, *(self.evaluator.point[name] for name in self.gradient))
+        return max(*map(scale_of, arrays), *self.scale.values())
+
     @property
     def hidden(self) -> float:
         """What noise can hide of a first difference, by all outputs."""
@@ -137,12 +144,16 @@ class Point:
         return natural(self.evaluator.point[name])
 
     def weighed(self, weights: Sequence[Vector]) -> Iterator[Point]:
-        """Yield the same point with other weights of the outputs, and their gradient; nothing, where there is none."""
+        """Yield the same point with other weights of the outputs, and their gradient; fewer, where there is none.
+
+        For what asks nothing but f and the gradient itself: `again` still gives that of the point's own weights.
+        """
         for each, gradient in zip(weights, self._weigh(weights) if self._weigh else (), strict=False):
             other = copy(self)
             other.cotangent = each
             other.gradient = {name: gradient[name] for name in self.gradient}
-            other._shared = other._ray = None
+            other.scale = {name: scale_of(array) for name, array in other.gradient.items()}
+            other._shared = other._ray = other._spread_measured = None
             other.__dict__.pop("size", None)
             yield other
 

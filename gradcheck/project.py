@@ -125,20 +125,16 @@ def _judge_as_a_whole(judge: Judge, name: str, whole: Array, tally: Tally) -> bo
         whole = look.direction[name]
     look.show_noise()
     tight = look.is_tight(judge.rtol)
-    # so much would have been let pass by what is asked next
-    promised = judge.rtol * look.largest + look.level.noise
+    promised = judge.rtol * look.largest + look.level.noise  # had it agreed
     if not tight:
         look.measure_noise()  # rounding of the last bit is the least of it
         tight = look.is_tight(judge.rtol)
     small = whole.size <= SMALL
     if tight:
-        agreed, slope = look.agreed(name, judge.rtol), _climbs(point, look.direction)
-        if slope and small:
-            return False
-        reason = STAIRCASE.format(slope)
-        tally.comparisons.append(replace(agreed, verdict=Verdict.INCONCLUSIVE, reason=reason) if slope else agreed)
-        tally.judged += 0 if slope else look.entries(name)
-        return True
+        slope = _climbs(point, look.direction)
+        if not (slope and small):
+            _agree(look, name, judge.rtol, slope, tally)
+        return not (slope and small)
     if not small and _searched(judge, look, name, tally):
         return True
     scale = look.largest
@@ -160,8 +156,21 @@ def _judge_as_a_whole(judge: Judge, name: str, whole: Array, tally: Tally) -> bo
     return True
 
 
+def _agree(look: Projection, name: str, rtol: float, slope: float, tally: Tally) -> None:
+    """Put into the tally that a projection agrees; undecided are those of which nothing is claimed, if they climb."""
+    agreed = look.agreed(name, rtol)
+    tally.comparisons.append(agreed)
+    tally.judged += look.entries(name)
+    if slope:
+        reason = STAIRCASE.format(slope)
+        tally.comparisons.append(
+            replace(agreed, analytic=0.0, numerical=slope, verdict=Verdict.INCONCLUSIVE, reason=reason)
+        )
+        tally.judged -= int(np.count_nonzero(look.point.gradient[name] == 0))
+
+
 def _climbs(point: Point, direction: Named) -> float:
-    """Return the slope at which f climbs where entries move for which nothing is claimed, though others' are not 0."""
+    """Return the slope at which f climbs treads where those entries move for which nothing is claimed; 0 if not so."""
     nothing = {name: np.where(point.gradient[name] == 0, array, 0.0) for name, array in direction.items()}
     moves = any(array.any() for array in nothing.values())
     return climbs(point.along(nothing)[0], point.last_bit) if moves else 0.0

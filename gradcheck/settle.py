@@ -18,7 +18,7 @@ from gradcheck.point import Entry, Point
 from gradcheck.probe import default_step, power_of_two
 from gradcheck.rounded import INSIDE, forgotten, rounded_away
 from gradcheck.tolerance import agree, meaningful
-from gradcheck.treads import STAIRCASE, between_treads, climbs, jump_off
+from gradcheck.treads import FAR, STAIRCASE, between_treads, climbs, jump_off
 
 _CLEARLY = 10.0  # so many times its noise a first look must be off 0
 _PLATEAU = 0.1  # the bar of a plateau at wide steps, beside its slope
@@ -216,13 +216,19 @@ def _contradicted(
 
 
 def _treads_hide(point: Point, entry: Entry, differences: Differences, levels: list[Level]) -> str:
-    """Say that the treads on which f stands still may hide what an entry claims; let the point know of them."""
-    heights = between_treads(
-        point.analytic(entry), differences, levels, lambda longest: holds_over(point, entry, longest)
+    """Say that the treads on which f stands still may hide what an entry claims; let the point know of long ones."""
+    analytic = point.analytic(entry)
+    found = between_treads(
+        analytic, differences, levels, lambda longest: holds_over(point, entry, longest), point.largest
     )
-    if heights is None:
+    if found is None:
         return ""
-    point.treads = np.maximum(point.treads, differences.everywhere(heights))
+    step, heights = found
+    height = float(np.abs(differences.cotangent) @ heights)
+    if height <= INSIDE * SINGLE * max(differences.size, _ones(differences)):
+        point.tread = max(point.tread, height)
+    if step > FAR * differences.ray.scale:
+        point.treads = np.maximum(point.treads, differences.everywhere(heights))
     return "f climbs in treads here, and the point lies on one: what it does in between is rounded away"
 
 

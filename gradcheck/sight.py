@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from gradcheck import kink
 from gradcheck.difference import Differences, Level
 from gradcheck.point import Entry, Point
 from gradcheck.probe import default_step
+
+SUSPICIOUS = 1e-2
+"""One-sided slopes that differ by more than this part of themselves are looked at twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +47,19 @@ class Doubt:
     entry: Entry
     level: Level
     bar: float
+
+
+def is_smooth(level: Level) -> bool:
+    """Tell whether the one-sided slopes are near each other."""
+    jump = abs(level.jump)
+    return jump <= SUSPICIOUS * max(abs(level.forward), abs(level.backward)) or jump <= 2 * level.jump_noise
+
+
+def looks_smooth(differences: Differences, level: Level) -> bool:
+    """Tell whether the one-sided slopes are near each other, or come nearer at a smaller step."""
+    if not (math.isfinite(level.forward) and math.isfinite(level.backward)):
+        return False
+    if is_smooth(level):
+        return True
+    finer = differences.level(level.step / 4)
+    return not kink.persists(level, finer) and math.isfinite(finer.central)

@@ -48,6 +48,7 @@ class Ties:
         self._reached = np.array(
             [(up != 0) | (down != 0) for up, down in zip(self._alone, self._back, strict=True)], bool
         ).reshape(len(self._entries), point.base.size)
+        self._met: dict[frozenset[Entry], list[Entry]] = {}
         self.left_out = 0
 
     def jumps(self, entry: Entry) -> Vector:
@@ -56,8 +57,18 @@ class Ties:
         up, down = self._alone[k], self._back[k]
         return np.where(self._differs(up, -down), np.abs(up + down), 0.0) / self._step(entry)
 
+    def reached(self, entries: Sequence[Entry]) -> npt.NDArray[np.bool_]:
+        """Tell which outputs some of the entries move."""
+        return np.asarray(self._reached[[self._entries.index(entry) for entry in entries]].any(axis=0))
+
     def around(self, group: Sequence[Entry]) -> list[Entry]:
         """Return a group and those beside it that have a say in its kinks: with them moved it has other effects."""
+        key = frozenset(group)
+        if key not in self._met:
+            self._met[key] = self._around(group)
+        return self._met[key]
+
+    def _around(self, group: Sequence[Entry]) -> list[Entry]:
         both = (1.0, -1.0)
         alone = {way: self._moved(dict.fromkeys(group, way)) - self._point.base for way in both}
         met = list(group)

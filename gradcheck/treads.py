@@ -13,18 +13,15 @@ from gradcheck.evaluate import Vector
 
 TREADS = 2.0
 """Heights of a tread: what lies between may be off by so many."""
+FAR = 2.0**20
+"""Times the scale of an entry: no staircase that is meant has treads so long, but huge numbers swallow such steps."""
 STAIRCASE = (
     "f climbs in treads so fine that rounding may make them: 0 is its slope on a tread, and {:.3g} that across them;"
     " which is meant, its values do not tell"
 )
 _EDGES = (1.0, 2.0, 4.0)  # times the distance of the first edge, at which a rise and a fall may coincide
 _NEAR_EDGE = 30.0  # times the distance of an edge: slopes over such steps tell which way the treads lead
-_FAR_AWAY = (
-    2.0**6,
-    2.0**40,
-    2.0**200,
-    2.0**900,
-)  # of the ray: over such steps f is asked if it moves
+_FAR_AWAY = 64.0  # a step, in units of the ray, over which f is asked whether it moves at all
 _BISECTIONS = 24  # that narrow an edge down to far less than the next tread is wide
 _OWN = 16.0  # last bits: what f may be off by for its own rounding
 _JUMP = 4.0  # times what f was off before: a jump, and not a bend
@@ -135,15 +132,19 @@ def _stands_mostly(differences: Differences, short: float, last_bit: float) -> b
 
 
 def between_treads(
-    analytic: float, differences: Differences, levels: list[Level], holds: Callable[[float], float]
-) -> Vector | None:
-    """Return how high the tread of each output is that f comes to where it first moves and stands still again at once.
+    analytic: float,
+    differences: Differences,
+    levels: list[Level],
+    holds: Callable[[float], float],
+    largest: float = 0.0,
+) -> tuple[float, Vector] | None:
+    """Return where f first moves and stands still again at once, and how high the tread of each output is there.
 
     None where it does not, which is the slope beyond a kink. The tread must be high enough to hide what a slope
     predicts, and lead where it points; or others that do not move yet must be, if they lie on treads of that height.
     Or what it predicts is another soon, and less till then: ``holds(longest)`` returns after how long a step.
     """
-    found = _edge(differences, levels)
+    found = _edge(differences, levels, largest)
     if found is None:
         return None
     step, heights = found
@@ -157,26 +158,25 @@ def between_treads(
         or abs(analytic) * step <= TREADS * float(heights.max() * others.sum())
         or abs(analytic) * holds(max(1.0, step)) <= TREADS * highest * step
     )
-    return heights if hidden else None
+    return found if hidden else None
 
 
-def _edge(differences: Differences, levels: list[Level]) -> tuple[float, Vector] | None:
-    """Return the first tread beyond the longest step over which f stands still, on the ladder or far beyond it."""
+def _edge(differences: Differences, levels: list[Level], largest: float) -> tuple[float, Vector] | None:
+    """Return the first tread beyond the longest step over which f stands still, on the ladder or far beyond it.
+
+    Farther than that f is moved only where numbers are so much larger than the entry that they may swallow such steps:
+    a function that counts them down in a loop may never return.
+    """
     moving = min((level.step for level in levels if level.central != 0 or level.jump != 0), default=math.inf)
     still = max((level.step for level in levels if level.central == 0 == level.jump and level.step < moving), default=0)
     if not still:
         return None
-    for times in _FAR_AWAY:
-        farther = times * differences.ray.scale
-        if moving < math.inf:
-            break
-        if farther <= still:
-            continue
-        # a number of 1e80 swallows steps of 1e60
-        moved = differences.moves(farther)
-        if moved.any():
+    scale = differences.ray.scale
+    steps = [_FAR_AWAY * scale, *((largest, largest * largest) if largest > FAR * scale else ())]
+    for farther in steps if moving == math.inf else ():
+        if still < farther < math.inf and differences.moves(farther).any():
             moving = farther
-        else:
-            still = farther
+            break
+        still = max(still, farther)
     found = first_tread(differences, still, moving) if moving < math.inf else None
     return found if found and np.isfinite(found[1]).all() else None

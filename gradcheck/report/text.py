@@ -15,9 +15,11 @@ _ROWS = 10
 _NOTES = 5
 _EXPLANATIONS = 3
 _LABEL = 12
-_BY_ENTRIES = "one by one on a kink, and not together"
-_BY_OUTPUTS = "on the kinks of all outputs together, and not on one of them"
 """Width of the words before a closing line ("looks like", "reproduce"), its two spaces included."""
+_BY_ENTRIES = "one by one on a kink, and not together"
+_BY_OUTPUTS = "on the kinks of all outputs together, and not on those of one"
+_ALONE = "for it alone"
+"""So does the reason of an entry say that it is a single output that accuses it."""
 
 _ADVICE = {
     Verdict.INCONCLUSIVE: "nobody is accused: check at other inputs (away from poles and edges of the "
@@ -165,7 +167,8 @@ def _differing(report: Report) -> str:
     if worst == float("inf"):
         return text
     if worst <= 1.0:
-        return f"{text}: legal {_BY_ENTRIES if plural else _BY_OUTPUTS}"
+        by_outputs = any(_ALONE in row.reason for row in rows)
+        return f"{text}: legal {_BY_OUTPUTS if by_outputs else _BY_ENTRIES}"
     return f"{text}, by {'up to ' if plural else ''}{worst:.2g} times what was allowed"
 
 

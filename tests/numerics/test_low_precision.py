@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gradcheck import Verdict, check_jvp, check_vjp
+from gradcheck import Verdict, check_grad, check_jvp, check_vjp
 from tests.numerics.table import ROWS
 from tests.numerics.table.row import gradients
 
@@ -227,3 +227,23 @@ def test_pushforward_is_judged_in_float64_too(dtype):
     wrong = check_jvp(np.tanh, lambda t, x: x.dtype.type(1.002) * pushforward(t, x), x)
     assert wrong.verdict is Verdict.MISMATCH, str(wrong)
     assert "cast" not in str(wrong), str(wrong)
+
+
+def test_backward_that_rounds_to_float32_inside_is_not_accused():
+    """Given float64, it still makes a float32 residual; the loss, with targets of float64, does not."""
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        x, target = rng.normal(size=(4, 2)).astype(np.float32), rng.normal(size=(4, 3))
+        params = {"W": rng.normal(size=(2, 3)).astype(np.float32), "b": np.zeros(3, np.float32)}
+
+        def loss(p, x=x, target=target):
+            return 0.5 * np.sum((x @ p["W"] + p["b"] - target) ** 2)
+
+        def grad(p, x=x, target=target, factor=1.0):
+            residual = (factor * (x @ p["W"] + p["b"] - target)).astype(np.float32)
+            return {"W": (x.T @ residual).astype(p["W"].dtype), "b": residual.sum(axis=0).astype(p["b"].dtype)}
+
+        right = check_grad(loss, grad, params, seed=seed)
+        assert right.verdict in (Verdict.MATCH, Verdict.INCONCLUSIVE), str(right)
+        wrong = check_grad(loss, lambda p, grad=grad: grad(p, factor=1.01), params, seed=seed)
+        assert wrong.verdict is Verdict.MISMATCH, str(wrong)

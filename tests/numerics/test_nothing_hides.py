@@ -290,3 +290,38 @@ def test_what_is_wrong_at_0_only_beside_a_kink_of_another_term(mode):
         wrong = check_vjp(f, lambda g, x, y: (g * sinc_vjp(x, 1.0), g * np.sign(y)), x, y, mode=mode, seed=seed)
         assert right.ok, str(right)
         assert wrong.verdict is MISMATCH, str(wrong)
+
+
+def test_a_staircase_hides_no_entry_that_does_nothing():
+    def f(x, y):
+        return np.round(x[0]) + np.sin(x[1]) + 0 * y
+
+    for claim in (0.5, 1e-3):
+        report = check_vjp(
+            f, lambda g, x, y, claim=claim: (g * np.array([0, np.cos(x[1])]), g * claim), np.array([0.3, 0.4]), 0.2
+        )
+        assert report.verdict is MISMATCH, str(report)
+
+
+def test_a_loop_over_the_input_is_not_sent_to_the_end_of_numbers():
+    def f(x):
+        angle = float(x[0])
+        while angle > np.pi:
+            angle -= 2 * np.pi
+        return np.array([0 * angle])
+
+    assert check_vjp(f, lambda g, x: 3 * g, np.array([0.5])).verdict is MISMATCH
+
+
+@pytest.mark.parametrize("mode", ["full", "fast"])
+@pytest.mark.parametrize("offset", [1e5, 1e7, 1e9])
+def test_a_bend_that_is_narrow_beside_the_number_is_no_kink(offset, mode):
+    def f(x):
+        return np.logaddexp(0, x - offset)
+
+    for seed in range(6):
+        x = offset + np.random.default_rng(seed).uniform(-0.6, 0.6, 3)
+        right = check_vjp(f, lambda g, x: g / (1 + np.exp(offset - x)), x, seed=seed, mode=mode)
+        assert right.verdict is Verdict.MATCH, str(right)
+        step = check_vjp(f, lambda g, x: g * (x > offset), x, seed=seed, mode=mode)
+        assert step.verdict is MISMATCH, str(step)
