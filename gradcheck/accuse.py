@@ -17,6 +17,7 @@ from gradcheck.nearby import SHIFT, Slopes, attained_nearby, slopes_nearby, stay
 from gradcheck.point import Entry, Point
 from gradcheck.probe import ProjectionRay, default_step, signed
 from gradcheck.report import Comparison, Verdict
+from gradcheck.report.reasons import BEYOND
 from gradcheck.tolerance import agree, allowed
 
 _SAME = 0.2  # slopes nearby that differ by less than this part of an error do not explain it
@@ -91,7 +92,7 @@ class Accuser:
         may_wave = self._wrong_nearby[name] < _ENOUGH
         if why := self._excuses.excuse(entry, result, estimate, may_wave=may_wave):
             return replace(result, verdict=Verdict.INCONCLUSIVE, reason=why)
-        reason = "outside the one-sided slopes of a kink" if estimate.kinked else ""
+        reason = BEYOND if estimate.kinked else ""
         wrong = replace(result, verdict=Verdict.MISMATCH, reason=reason)
         if self._wrong_nearby[name] >= _ENOUGH and not estimate.kinked:
             return wrong

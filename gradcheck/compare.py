@@ -146,7 +146,9 @@ def _jointly(judge: Judge, tallies: dict[str, Tally], notes: list[str]) -> dict[
     if left_out:
         notes.append(f"{left_out:,} entries on kinks are too many to move together: each is legal by itself only")
     for name, tally in tallies.items():
+        before = tally.undecided
         tally.comparisons = [c for c in judged if c.name == name]
+        tally.judged -= tally.undecided - before
     return tallies
 
 

@@ -6,7 +6,6 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +17,7 @@ from gradcheck.layer import Named
 from gradcheck.point import Entry, Point
 from gradcheck.probe import signed
 from gradcheck.report import Comparison, Verdict
+from gradcheck.report.reasons import ALONE, KINK, TIE
 from gradcheck.ties import Ties
 
 _STEP = 2.0**-17
@@ -35,7 +35,7 @@ _SMOOTH = 1e-3  # slopes that agree to this part of themselves are those of a sm
 _WRONG = 1e-2
 _ALIKE = 2.5e-3  # slopes nearby, of a size that matters: much nearer each other than a wrong one is to them
 _ONE_SIDED = 4.0  # times what rounding does to a central slope, it does to the difference of one-sided ones
-_MANY = "one kink has no such slope, and whether several add up inside does not show"
+_UNLESS = "unless kinks add up inside, it is wrong"
 _OUTSIDE = 1e-2  # of the jump along a direction: so far outside the slopes of its two sides
 
 
@@ -74,14 +74,14 @@ class _Way:
 
     def why(self, seen: _View, slopes: tuple[float, ...], kinks: Mapping[Entry, Comparison]) -> str:
         """Say how the entries change what is seen, by one slope or by two, and what they claim."""
-        names, where = [kinks[entry].entry for entry in self.entries], " for it alone" if seen.alone else ""
+        names, where = [kinks[entry].entry for entry in self.entries], f" {ALONE}" if seen.alone else ""
         listed = " and ".join(names) if len(names) <= 2 else f"{names[0]} and {len(names) - 1} others"
-        what = "a tie" if len(slopes) == 1 else "a kink"
+        what = TIE if len(slopes) == 1 else KINK
         changes = f"{seen.name} with slope{'s' * (len(slopes) - 1)} {' and '.join(f'{slope:.6g}' for slope in slopes)}"
         claim = f"{seen.claim(self):.6g}"
         if len(names) == 1:
-            return f"{what}: {listed} changes {changes}, and its analytic value{where} is {claim}: {_MANY}"
-        return f"{what}: {self._how}, {listed} change {changes}, and their analytic values{where} add up to {claim}"
+            return f"{KINK}{listed} changes {changes}, and its analytic value{where} is {claim}: {_UNLESS}"
+        return f"{what}{self._how}, {listed} change {changes}, and their analytic values{where} add up to {claim}"
 
     @property
     def _how(self) -> str:
@@ -126,12 +126,10 @@ class _View:
         """Tell whether the claim lies outside the slopes on both sides, as far as these alone say."""
         claim = self.claim(way)
         if self.is_kinked(way, low, high):
-            outside = max(low - claim, claim - high)
-            if (
-                self.alone
-            ):  # each side may be a kink of its own, both taken, or none: 2 relu(x) - relu(-x) claims 3, or 0
-                outside = max(min(low, low + high, 0.0) - claim, claim - max(high, low + high, 0.0))
-            return outside > _OUTSIDE * (high - low) + noise
+            least, most = low, high
+            if self.alone:  # each side may be a kink of its own: relu(x) - relu(-x) / 2 claims 3/2 by both, 0 by none
+                least, most = min(low, low + high, 0.0), max(high, low + high, 0.0)
+            return max(least - claim, claim - most) > _OUTSIDE * (high - low) + noise
         sizes = abs(claim), abs(low), abs(high), self.least(way)
         return max(low - claim, claim - high) > _WRONG * max(sizes)
 
@@ -158,7 +156,7 @@ def judge_jointly(
     slopes of its two sides bound what the entries may add up to, if f bends one way only; for a subgradient that is
     too long, that direction is its own.
 
-    Where an entry is on kinks of several outputs, one output's slopes leave room in which another's wrong gradient
+    Where an entry on a kink reaches several outputs, one output's slopes leave room in which another's wrong gradient
     passes: each is then looked at by itself, with the cotangent that is 1 there and 0 elsewhere.
 
     Parameters
@@ -173,7 +171,8 @@ def judge_jointly(
     Returns
     -------
     list of Comparison
-        The same, with those entries accused that are illegal together.
+        The same, with those entries accused that are illegal together; one that only a single output speaks against is
+        INCONCLUSIVE.
     int
         How many entries on kinks were too many to be moved together with the others.
     """
@@ -186,7 +185,11 @@ def judge_jointly(
     examined = entries[: min(_EXAMINED, max(_REMEMBERED // max(point.base.size, 1), 2))]
     ties = Ties(point, examined, [_claimed(point, kinks[entry]) for entry in examined], list(kinks))
     found = _illegal(point, ties, examined, kinks)
-    judged = [replace(c, **found.get((c.name, c.index or ()), {})) for c in comparisons]
+    judged = list(comparisons)
+    for place, c in enumerate(comparisons):
+        if (c.name, c.index or ()) in found:
+            verdict, reason = found[c.name, c.index or ()]
+            judged[place] = replace(c, verdict=verdict, reason=reason)
     return judged, ties.left_out + len(entries) - len(examined)
 
 
@@ -198,7 +201,7 @@ def _claimed(point: Point, found: Comparison) -> float:
 
 def _illegal(
     point: Point, ties: Ties, entries: list[Entry], kinks: Mapping[Entry, Comparison]
-) -> dict[Entry, dict[str, Any]]:
+) -> dict[Entry, tuple[Verdict, str]]:
     """Return the verdict on entries that are illegal, and why.
 
     A single one may be so for a single output where kinks add up inside, as those of two units that share an input do:
@@ -221,7 +224,7 @@ def _illegal(
         _View(each, {entry: float(jumps[k]) for entry, jumps in of_places.items()}, point.evaluator.written(places[k]))
         for k, each in enumerate(point.weighed([_unit(point, place) for place in places]))
     ]
-    found: dict[Entry, dict[str, Any]] = {}
+    found: dict[Entry, tuple[Verdict, str]] = {}
     seen_from: dict[tuple[Entry, float], bool] = {}
 
     def are_seen_from(moved: tuple[Entry, ...], step: float) -> bool:
@@ -245,8 +248,7 @@ def _illegal(
                 break
             if slopes := _confirmed(seen, ties, way, step, *sides, noise):
                 verdict = Verdict.MISMATCH if len(way.entries) > 1 else Verdict.INCONCLUSIVE
-                why = way.why(seen, slopes, kinks)
-                found |= {entry: {"verdict": verdict, "reason": why} for entry in way.entries}
+                found |= dict.fromkeys(way.entries, (verdict, way.why(seen, slopes, kinks)))
                 break
     return found
 

@@ -154,7 +154,8 @@ class Point:
             other.gradient = {name: gradient[name] for name in self.gradient}
             other.scale = {name: scale_of(array) for name, array in other.gradient.items()}
             other._shared = other._ray = other._spread_measured = None
-            other.__dict__.pop("size", None)
+            for name in ("size", "largest"):  # are cached
+                other.__dict__.pop(name, None)
             yield other
 
     @contextmanager

@@ -216,7 +216,11 @@ def _contradicted(
 
 
 def _treads_hide(point: Point, entry: Entry, differences: Differences, levels: list[Level]) -> str:
-    """Say that the treads on which f stands still may hide what an entry claims; let the point know of long ones."""
+    """Say that the treads on which f stands still may hide what an entry claims.
+
+    The point is told of those that nobody means: so low that rounding to float32 makes them, or so long that only huge
+    numbers do.
+    """
     analytic = point.analytic(entry)
     found = between_treads(
         analytic, differences, levels, lambda longest: holds_over(point, entry, longest), point.largest

@@ -48,18 +48,19 @@ class Ties:
         self._reached = np.array(
             [(up != 0) | (down != 0) for up, down in zip(self._alone, self._back, strict=True)], bool
         ).reshape(len(self._entries), point.base.size)
+        self._place = {entry: k for k, entry in enumerate(self._entries)}
         self._met: dict[frozenset[Entry], list[Entry]] = {}
         self.left_out = 0
 
     def jumps(self, entry: Entry) -> Vector:
         """Return how far each output's slopes on the two sides of an entry are apart; 0 where that is no kink."""
-        k = self._entries.index(entry)
+        k = self._place[entry]
         up, down = self._alone[k], self._back[k]
         return np.where(self._differs(up, -down), np.abs(up + down), 0.0) / self._step(entry)
 
     def reached(self, entries: Sequence[Entry]) -> npt.NDArray[np.bool_]:
         """Tell which outputs some of the entries move."""
-        return np.asarray(self._reached[[self._entries.index(entry) for entry in entries]].any(axis=0))
+        return np.asarray(self._reached[[self._place[entry] for entry in entries]].any(axis=0))
 
     def around(self, group: Sequence[Entry]) -> list[Entry]:
         """Return a group and those beside it that have a say in its kinks: with them moved it has other effects."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from gradcheck.explain.evidence import Evidence, Guess, chance
 from gradcheck.layer import Array
+from gradcheck.report.reasons import BEYOND, KINK, TIE
 
 REPEATED = (
     "it is wrong only where an index in {} occurs more than once: the contributions overwrite each other; add them up"
@@ -16,7 +17,6 @@ REPEATED = (
 _WHERE_REPEATED = (
     "it is wrong only where an index in {} occurs more than once: are all contributions added up (np.add.at)?"
 )
-_TIE, _KINK, _BEYOND = "a tie: ", "a kink: ", "outside the one-sided slopes of a kink"  # how reasons begin, on kinks
 
 
 def ties(e: Evidence) -> Iterator[Guess]:
@@ -25,10 +25,10 @@ def ties(e: Evidence) -> Iterator[Guess]:
         "it is wrong only where entries are tied: of tied ones one gets the gradient, or they share it; not each all of"
         " it, nor none any"
     )
-    if e.reasons and all(reason.startswith(_TIE) for reason in e.reasons):
+    if e.reasons and all(reason.startswith(TIE) for reason in e.reasons):
         yield Guess("ties", text, e.analytic, proof=10.0)
         return
-    if any(reason.startswith(_KINK) for reason in e.reasons) and all(map(_is_of_a_kink, e.reasons)):
+    if any(reason.startswith(KINK) for reason in e.reasons) and all(map(_is_of_a_kink, e.reasons)):
         text = "it is wrong only on a kink that entries or outputs share: no side of it has the slopes that are claimed"
         yield Guess("kink", text, e.analytic, proof=10.0)
         return
@@ -42,7 +42,7 @@ def ties(e: Evidence) -> Iterator[Guess]:
 
 
 def _is_of_a_kink(reason: str) -> bool:
-    return reason.startswith((_TIE, _KINK, _BEYOND))
+    return reason.startswith((TIE, KINK, BEYOND))
 
 
 def repeated(e: Evidence) -> Iterator[Guess]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from gradcheck.report.facts import Comparison, Report, Summary, Verdict
 from gradcheck.report.lines import singles
+from gradcheck.report.reasons import ALONE
 
 __all__ = ["headline", "render", "sentence"]
 
@@ -18,8 +19,6 @@ _LABEL = 12
 """Width of the words before a closing line ("looks like", "reproduce"), its two spaces included."""
 _BY_ENTRIES = "one by one on a kink, and not together"
 _BY_OUTPUTS = "on the kinks of all outputs together, and not on those of one"
-_ALONE = "for it alone"
-"""So does the reason of an entry say that it is a single output that accuses it."""
 
 _ADVICE = {
     Verdict.INCONCLUSIVE: "nobody is accused: check at other inputs (away from poles and edges of the "
@@ -167,7 +166,7 @@ def _differing(report: Report) -> str:
     if worst == float("inf"):
         return text
     if worst <= 1.0:
-        by_outputs = any(_ALONE in row.reason for row in rows)
+        by_outputs = any(ALONE in row.reason for row in rows)
         return f"{text}: legal {_BY_OUTPUTS if by_outputs else _BY_ENTRIES}"
     return f"{text}, by {'up to ' if plural else ''}{worst:.2g} times what was allowed"
 

@@ -256,3 +256,21 @@ def test_a_kink_of_one_output_hides_nothing_of_a_smooth_one(seed, share):
     for wrong in (0.0, 0.7, 1.3, 2.0, -1.0):
         report = check_vjp(f, vjp(wrong), np.zeros(1), seed=seed)
         assert not report.ok, str(report)
+
+
+def test_a_misshapen_gradient_beside_a_huge_output_is_told_as_such():
+    """Its values are looked into as well: with the cotangents of the check, and no others."""
+
+    def f(x):
+        return np.array([np.sin(x[0]), 1e17 + np.cos(x[0])])
+
+    report = check_vjp(f, lambda g, x: (g[:1] * np.cos(x) - g[1:] * np.sin(x))[None], np.array([0.7]))
+    assert report.verdict is Verdict.CONTRACT, str(report)
+    assert "(1, 1)" in str(report), str(report)
+
+
+def test_what_only_one_output_speaks_against_is_not_counted_as_judged():
+    report = check_vjp(*relu_of(np.array([[1.0], [-2.0]]), np.array([1.3, 0.5])), np.zeros(1))
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert [line.judged for line in report.summaries] == [0]
+    assert "unless kinks add up inside, it is wrong" in str(report)
