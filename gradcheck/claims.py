@@ -17,6 +17,9 @@ _REPEATS = 4
 _EXACT, _ROUNDED = (2, 4, 8), (3, 5, 7)  # times the cotangent
 _BESIDE = 8.0  # last bits of an entry
 _PARTS = (1.0, 0.37, 0.71, 0.13, 0.043)  # of a step: few values of a wave may be alike by accident
+_MANY = (*_PARTS, 0.57, 0.23, 0.089, 0.83)
+_NEAR = 1e-5  # of an entry: a wave that is longer shows in f
+_PLAINLY = 0.1  # of what is apart: three values of a wave are not so near each other by accident
 _OTHERS = 0.05  # of a value: so far apart are those that rounding draws anew
 _SUBTRACTED = 2.0**12  # times the largest number seen: what a backward may subtract
 _QUANTA = 16.0  # that its rounding may be off by
@@ -81,6 +84,35 @@ def holds_over(point: Point, entry: Entry, longest: float) -> float:
                 break
             step /= 16
     return step
+
+
+def mean_holds_over(point: Point, entry: Entry, longest: float, apart: float) -> float:
+    """Return over how long a step, up to the longest, an analytic entry is about its own mean on both sides.
+
+    Where that is another, by more than `apart`, a central difference over such a step does not show it: f is a wave.
+    At the point alone a claim may be odd, so means are compared with one of points right beside it. Most claims stay,
+    and that costs three backwards to see.
+    """
+    name, index = entry
+    step = longest
+    with point.away() as at:
+
+        def value(move: float) -> float:
+            point.evaluator.point[name][index] = at[name][index] + at[name].dtype.type(move)
+            return _claim(point, entry)
+
+        def mean(move: float) -> float:
+            return 0.5 * (value(move) + value(-move))
+
+        near = min(longest, _NEAR * float(point.natural(name)[index]))
+        values = [value(part * near) for part in _PARTS[:3]]
+        if max(values) - min(values) <= _PLAINLY * apart:
+            return longest
+        least = _BESIDE * float(np.spacing(np.abs(at[name][index])))
+        beside = mean(least)
+        while step > least and not all(abs(mean(part * step) - beside) <= apart for part in _MANY):
+            step /= 4
+    return max(step, least)
 
 
 def quantum(point: Point, entry: Entry, error: float) -> float:

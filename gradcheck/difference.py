@@ -251,10 +251,18 @@ class Differences:
             jump, left = np.abs(forward - backward), np.abs(finer[0] - finer[1])
             # stays as the step shrinks: what grows is the tread of a staircase, or a jump
             stays = (left > 0.5 * jump) & (left < 2 * jump)
-            kinked = (jump > 2 * noise) & (left > 2 * finer[2]) & stays
-            low = np.where(kinked, np.minimum(forward, backward), 0.5 * (forward + backward))
-            high = np.where(kinked, np.maximum(forward, backward), 0.5 * (forward + backward))
+            seen = jump > 2 * noise
+            kinked = seen & (left > 2 * finer[2]) & stays
+            beside = seen & (left <= 0.5 * jump)  # a kink between the two steps, or f bends
+            smooth = 0.5 * np.where(beside, finer[0] + finer[1], forward + backward)
+            low = np.where(kinked, np.minimum(forward, backward), smooth)
+            high = np.where(kinked, np.maximum(forward, backward), smooth)
         return low, high
+
+    def by_output(self, step: float) -> tuple[Vector, Vector]:
+        """Return each output's share of the central slope, and bars on what rounding does to them."""
+        forward, backward, noise = self._by_output(step)
+        return 0.5 * (forward + backward), 0.25 * noise
 
     def _by_output(self, step: float) -> tuple[Vector, Vector, Vector]:
         """Return each output's share of the forward and the backward slope, and bars on what rounding does to them."""

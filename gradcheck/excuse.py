@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from gradcheck.claims import holds_over, is_residue, quantum, rests
+from gradcheck.claims import holds_over, is_residue, mean_holds_over, quantum, rests
 from gradcheck.difference import CONFIDENCE, Differences
 from gradcheck.evaluate import Vector
 from gradcheck.ladder import Estimate
@@ -32,6 +32,8 @@ _NEARLY_ALL = 0.05
 _THEIRS = 1e-3  # of an error: so near it is what others are claimed to do
 _SHOWN = 0.02  # of the noise
 _FINEST = 64.0  # last bits of an entry
+_SHORTEST = 8.0  # last bits of an entry
+_HALF = 0.5  # of an error
 _WAVE_LENGTH = 0.1  # of the length of a wave: steps so short show its slope
 _SAME = 0.2  # of an error: so near what is claimed
 _TOO_WIDE = "noise hides the difference over steps as small as the entry itself; longer ones see f from too far away"
@@ -179,6 +181,14 @@ class Excuses:
             return ""
         return _STILL if found.is_flat else _PARTLY_STILL
 
+    def _moves_between_treads(self, found: _Disagreement) -> str:
+        """Ask whether the error is less than treads that were met of outputs which move here: parts of them may not."""
+        if not self.point.treads.any():
+            return ""
+        differences, step = self._along(found), found.estimate.step
+        lengths = np.where(differences.moves(step) > 0, step, 0.0)
+        return _ON_TREADS if found.error <= TREADS * differences.lost_on(self.point.treads, lengths) else ""
+
     def _hides_what_it_claims(
         self, found: _Disagreement, differences: Differences, never: npt.NDArray[np.bool_]
     ) -> bool:
@@ -238,6 +248,8 @@ class Excuses:
             return _WAVE
         if found.kinked:
             return ""
+        if found.may_wave and self._claims_a_wave(found, differences):
+            return _WAVE
         rounded = max(bits, _SOME * self.point.last_bit * span)
         taken_for_noise = self._changes_with_noise(found, noise, rounded) and self.point.noise_along(found.entry) > bits
         is_wave = taken_for_noise or (span > bits and self._is_another(found, differences, span))
@@ -257,6 +269,7 @@ class Excuses:
         _bends_on_a_tread,
         _is_a_staircase,
         _stands_partly_still,
+        _moves_between_treads,
         _is_residue,
         _is_coarse,
         _cancels,
@@ -316,6 +329,15 @@ class Excuses:
                 bits = self.point.last_bit * differences.size
                 return not jump_off(found.result.analytic, differences, finest, found.estimate.step, bits)
         return False
+
+    def _claims_a_wave(self, found: _Disagreement, differences: Differences) -> bool:
+        """Tell whether the claim goes up and down within the step, and noise hides what f does over shorter ones."""
+        step = found.estimate.step
+        holds = mean_holds_over(self.point, found.entry, step, _SAME * found.error)
+        if holds >= step:
+            return False
+        level = differences.level(max(holds, _SHORTEST * differences.ray.spacing))
+        return not abs(level.central - found.result.numerical) + level.noise <= _HALF * found.error
 
     def _changes_with_noise(self, found: _Disagreement, noise: float, rounded: float) -> bool:
         """Tell whether the error, over the finest spacing at which noise was measured, is a good part of that noise."""

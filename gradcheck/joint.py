@@ -36,6 +36,8 @@ _WRONG = 1e-2
 _ALIKE = 2.5e-3  # slopes nearby, of a size that matters: much nearer each other than a wrong one is to them
 _ONE_SIDED = 4.0  # times what rounding does to a central slope, it does to the difference of one-sided ones
 _UNLESS = "unless kinks add up inside, it is wrong"
+_FINER = 0.25  # of a step
+_STEADY = 5e-3  # of that jump: the sides are the same over both steps
 _OUTSIDE = 1e-2  # of the jump along a direction: so far outside the slopes of its two sides
 
 
@@ -238,7 +240,8 @@ def _illegal(
         if not step or any(entry in found for entry in way.entries):
             continue
         ray = point.along(way.direction(point))[1]
-        low, high = Differences(ray, point.base, np.ones(point.base.size), point.noise).sides_by_output(step)
+        along = Differences(ray, point.base, np.ones(point.base.size), point.noise)
+        low, high = along.sides_by_output(step)
         reached = ties.reached(way.entries)
         for seen in (whole, *single):
             sides, noise = seen.sides(low, high), seen.noise(reached)
@@ -246,7 +249,8 @@ def _illegal(
                 continue
             if not are_seen_from(way.entries, step):
                 break
-            if slopes := _confirmed(seen, ties, way, step, *sides, noise):
+            finer = seen.sides(*along.sides_by_output(_FINER * step))
+            if slopes := _confirmed(seen, ties, way, step, sides, finer, noise):
                 verdict = Verdict.MISMATCH if len(way.entries) > 1 else Verdict.INCONCLUSIVE
                 found |= dict.fromkeys(way.entries, (verdict, way.why(seen, slopes, kinks)))
                 break
@@ -330,15 +334,25 @@ def _is_seen_from(point: Point, found: Comparison, step: float) -> bool:
 
 
 def _confirmed(
-    seen: _View, ties: Ties, way: _Way, step: float, low: float, high: float, noise: float
+    seen: _View,
+    ties: Ties,
+    way: _Way,
+    step: float,
+    sides: tuple[float, float],
+    finer: tuple[float, float],
+    noise: float,
 ) -> tuple[float, ...]:
     """Return the slopes beside which a claim is illegal: of both sides, or one where they are the same; else nothing.
 
     Sides bound it only where f bends one way; and not only along these entries: a sum of kinks may bend the other way
-    where the rest of a tie moves too.
+    where the rest of a tie moves too. And where they are the same over a finer step: no other kink lies between.
     """
-    if seen.is_kinked(way, low, high):
-        return (low, high) if seen.bends_one_way(ties.around(way.entries), way.largest(seen.jumps)) else ()
+    if seen.is_kinked(way, *sides):
+        rounding = _ONE_SIDED * noise / (_FINER * step)
+        other = max(abs(a - b) for a, b in zip(sides, finer, strict=True))
+        if other > _STEADY * (sides[1] - sides[0]) + rounding:
+            return ()
+        return sides if seen.bends_one_way(ties.around(way.entries), way.largest(seen.jumps)) else ()
     numerical = _slope_of_a_tie(seen, way, step, noise)
     return () if numerical is None else (numerical,)
 

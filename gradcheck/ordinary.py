@@ -36,6 +36,7 @@ class OrdinaryValues:
 
     def __init__(self, point: Point) -> None:
         self._point = point
+        self._noises: dict[float, Vector] = {}
 
     def hides(self, entry: Entry, slope: float) -> bool:
         """Tell whether a slope is below the last bits of f at ordinary values."""
@@ -45,19 +46,22 @@ class OrdinaryValues:
     def is_right(self, entry: Entry, error: float) -> bool:
         """Tell whether the entry agrees wherever its slope is known, and is known at one of these values."""
         point, (name, index) = self._point, entry
-        right = False
+        right, noise = False, point.noise
         for size, base, gradient in self._places:
             analytic = float(gradient[name][index])
             with point.away() as at:
                 self._go(at, size)
                 point.base = base
                 try:
+                    point.noise = self._noise(size)
                     natural = float(point.natural(name)[index])
                     numerical, doubt = slope_of(point, entry, natural, _RIGHT * _KNOWN * abs(analytic), _STEPS)
                 except BudgetSpent:
                     raise
                 except Exception:  # nobody asked for this point
                     continue
+                finally:
+                    point.noise = noise
             if numerical == 0 or not doubt <= _KNOWN * _RIGHT * abs(numerical):
                 continue
             off = abs(analytic - numerical)
@@ -66,6 +70,12 @@ class OrdinaryValues:
                 return False
             right = True
         return right
+
+    def _noise(self, size: float) -> Vector:
+        """Return the noise of f at one of these values, where the point and its base are: another than at the point."""
+        if size not in self._noises:
+            self._noises[size] = self._point.noise_here()
+        return self._noises[size]
 
     @cached_property
     def _last_bits(self) -> float:

@@ -254,15 +254,17 @@ class Point:
         if self.measured:
             return
         self.measured = True
+        self.noise = self.close_noise = self.noise_here()
+
+    def noise_here(self) -> Vector:
+        """Measure the noise of f where the point has been moved to."""
         point = self.evaluator.point
         ray, fine = self._anywhere(farther=_FARTHER)
         finest = noise.POINTS * noise.SPACINGS[0]
         eps = max(float(np.finfo(point[name].dtype).eps) for name in self.gradient)
         double = float(np.finfo(np.float64).eps)
         spacings = noise.SPACINGS if eps <= double else tuple(s for s in noise.SPACINGS if s > 4 * eps)
-        self.noise = self.close_noise = noise.measure(
-            lambda t: (fine if t < finest else ray).at(t)[0], self.base, self._eps, spacings=spacings
-        )
+        return noise.measure(lambda t: (fine if t < finest else ray).at(t)[0], self.base, self._eps, spacings=spacings)
 
     def noise_along(self, entry: Entry) -> float:
         """Return what noise can hide of a change of f, as far as it shows where that entry alone moves."""

@@ -64,7 +64,8 @@ def at_once(judge: Judge, names: Iterable[str]) -> dict[str, Tally]:
         try:
             look = Projection(point, {name: exact(point.rng, point.evaluator.point[name]) for name in group})
             look.show_noise()
-            tight = look.is_tight(judge.rtol) and not _climbs(point, look.direction)
+            drowns = any(look.drowned(name, judge.rtol).any() for name in group)
+            tight = look.is_tight(judge.rtol) and not drowns and not _climbs(point, look.direction)
         except BudgetSpent:
             break
         if tight:
@@ -130,7 +131,7 @@ def _judge_as_a_whole(judge: Judge, name: str, whole: Array, tally: Tally) -> bo
         look.measure_noise()  # rounding of the last bit is the least of it
         tight = look.is_tight(judge.rtol)
     small = whole.size <= SMALL
-    if tight:
+    if tight and _drowned_agree(look, name, judge.rtol):
         slope = _climbs(point, look.direction)
         if not (slope and small):
             _agree(look, name, judge.rtol, slope, tally)
@@ -167,6 +168,15 @@ def _agree(look: Projection, name: str, rtol: float, slope: float, tally: Tally)
             replace(agreed, analytic=0.0, numerical=slope, verdict=Verdict.INCONCLUSIVE, reason=reason)
         )
         tally.judged -= int(np.count_nonzero(look.point.gradient[name] == 0))
+
+
+def _drowned_agree(look: Projection, name: str, rtol: float) -> bool:
+    """Tell whether those entries agree by themselves that drown in what others make noisy."""
+    drowned = look.drowned(name, rtol)
+    if not drowned.any():
+        return True
+    alone = Projection(look.point, {name: np.where(drowned, look.direction[name], 0.0)})
+    return _project(alone, name, rtol, look.point.last_bit * look.largest / rtol).verdict is Verdict.MATCH
 
 
 def _climbs(point: Point, direction: Named) -> float:

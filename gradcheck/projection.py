@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from gradcheck import kink
 from gradcheck.blocks import in_blocks, largest, products
@@ -21,6 +22,8 @@ TIGHT = 1e-3
 _STRAIGHT = 1e-4  # of the largest entry: an output's sides that differ by less are on no kink worth another look
 _INSIDE = 16.0  # times half a last bit: what rounding inside f may be worth
 _STEADY = 0.1
+_DROWNS = 10.0  # times what may pass unseen
+_BY_CHANCE = 0.05  # of the entries
 _CLEARLY = 10.0  # times the noise, a difference is none of it
 _PART = 1e-5  # of the derivative: so much is the step's length
 _TREAD = 2.0**-9  # a step that is longer than treads of float16
@@ -142,6 +145,19 @@ class Projection:
             Verdict.MATCH,
             limit=2 * limit / self.shortest(name),
         )
+
+    def drowned(self, name: str, rtol: float) -> npt.NDArray[np.bool_]:
+        """Return which of the entries that it moves are claimed to change f by too little to be judged here.
+
+        None, where these are few: beside many others, some are small by chance.
+        """
+        limit = _DROWNS * (TIGHT * rtol * self.largest + self.level.noise)
+        moves, gradient = self.direction[name], self.point.gradient[name]
+        small = sum(np.count_nonzero((s != 0) & (np.abs(s) <= limit)) for s in products(moves, gradient))
+        if small <= _BY_CHANCE * moves.size:
+            return np.zeros(moves.shape, bool)
+        shares = np.abs(moves * gradient)
+        return np.asarray((shares > 0) & (shares <= limit))
 
     def shortest(self, name: str) -> float:
         """Return the shortest move of a primal's entries for a step of 1."""

@@ -26,6 +26,8 @@ _FAR = 1e-2  # slopes over steps of at least this part of the scale tell how ste
 _OTHERS = 4.0  # times as large as the tread that was met others may be
 _WIDE = 0.125  # of the scale: a step over which treads are met
 _AMPLIFIED = 2.0**12  # last bits of numbers near 1
+_TOLD = 0.1  # of the jump of two slopes
+_SIDE = "a kink beside the point, unless treads hide that it is at the point: {:.6g}, or anything from {:.6g} to {:.6g}"
 _WAVE = 0.1  # of the length of a wave that has the slope of the error and the height of what f was seen to change
 
 
@@ -73,7 +75,7 @@ def settle(point: Point, entry: Entry, differences: Differences, level: Level, r
     # a short wave looks like treads: what agrees without them is no accident, whatever another entry asked for
     differences.take_noise(point.close_noise)
     levels = climb_down(differences, hopeless=abs(analytic) if math.isfinite(analytic) else 0.0)
-    estimate = _still(differences, levels) if differences.unmoved else kink.judge(levels)
+    estimate = first = _still(differences, levels) if differences.unmoved else kink.judge(levels)
     steepest = _steepest(differences, levels)
     if _stands(estimate, level) or not (
         agree(analytic, estimate.value, estimate.error_bar, rtol)
@@ -101,6 +103,9 @@ def settle(point: Point, entry: Entry, differences: Differences, level: Level, r
             return Settled(beside, steepest)
         estimate = _widen(differences, estimate, levels, analytic, rtol)
     if estimate.kinked:
+        denied = not (first.kinked or agree(analytic, first.value, first.error_bar, rtol))
+        if denied and _is_a_side(first, estimate):
+            estimate = replace(first, error_bar=math.inf, reason=_SIDE.format(first.value, estimate.low, estimate.high))
         return Settled(estimate, steepest)
     if agree(analytic, estimate.value, estimate.error_bar, rtol):
         negligible = point.last_bit * max(point.scale[entry[0]], point.size / point.reach(entry))
@@ -110,6 +115,13 @@ def settle(point: Point, entry: Entry, differences: Differences, level: Level, r
         largest = max(steepest * differences.ray.scale, differences.size, _ones(differences))
         reason = reason or rounded_away(analytic, differences, levels, estimate, largest, point.last_bit)
     return Settled(replace(estimate, error_bar=math.inf, reason=reason) if reason else estimate, steepest)
+
+
+def _is_a_side(estimate: Estimate, kinked: Estimate) -> bool:
+    """Tell whether a slope is that of one side of a kink, and known well enough to tell it from the other's."""
+    off = min(abs(estimate.value - kinked.low), abs(estimate.value - kinked.high))
+    bar = estimate.error_bar + kinked.error_bar
+    return off <= bar <= _TOLD * (kinked.high - kinked.low)
 
 
 def settle_along(point: Point, direction: Named, is_enough: Callable[[Estimate], bool]) -> Settled:
@@ -231,7 +243,7 @@ def _treads_hide(point: Point, entry: Entry, differences: Differences, levels: l
     height = float(np.abs(differences.cotangent) @ heights)
     if height <= INSIDE * SINGLE * max(differences.size, _ones(differences)):
         point.tread = max(point.tread, height)
-    if step > FAR * differences.ray.scale:
+    if step > FAR * differences.ray.scale or step <= INSIDE * point.last_bit * point.largest:
         point.treads = np.maximum(point.treads, differences.everywhere(heights))
     return "f climbs in treads here, and the point lies on one: what it does in between is rounded away"
 

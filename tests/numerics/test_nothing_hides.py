@@ -313,15 +313,40 @@ def test_a_loop_over_the_input_is_not_sent_to_the_end_of_numbers():
     assert check_vjp(f, lambda g, x: 3 * g, np.array([0.5])).verdict is MISMATCH
 
 
+BENDS = {  # each with its slope, and the one of the kink that it rounds off
+    "softplus": (lambda r: np.logaddexp(0, r), lambda r: 1 / (1 + np.exp(-r)), lambda r: r > 0),
+    "huber": (lambda r: np.where(abs(r) < 1, 0.5 * r * r, abs(r) - 0.5), lambda r: np.clip(r, -1, 1), np.sign),
+    "log-cosh": (lambda r: np.logaddexp(r, -r), np.tanh, np.sign),
+}
+
+
 @pytest.mark.parametrize("mode", ["full", "fast"])
 @pytest.mark.parametrize("offset", [1e5, 1e7, 1e9])
-def test_a_bend_that_is_narrow_beside_the_number_is_no_kink(offset, mode):
-    def f(x):
-        return np.logaddexp(0, x - offset)
-
+@pytest.mark.parametrize("bend", BENDS)
+def test_a_bend_that_is_narrow_beside_the_number_is_no_kink(bend, offset, mode):
+    f, slope, sides = BENDS[bend]
     for seed in range(6):
         x = offset + np.random.default_rng(seed).uniform(-0.6, 0.6, 3)
-        right = check_vjp(f, lambda g, x: g / (1 + np.exp(offset - x)), x, seed=seed, mode=mode)
+        right = check_vjp(lambda x: f(x - offset), lambda g, x: g * slope(x - offset), x, seed=seed, mode=mode)
         assert right.verdict is Verdict.MATCH, str(right)
-        step = check_vjp(f, lambda g, x: g * (x > offset), x, seed=seed, mode=mode)
+        step = check_vjp(lambda x: f(x - offset), lambda g, x: g * sides(x - offset), x, seed=seed, mode=mode)
         assert step.verdict is MISMATCH, str(step)
+
+
+@pytest.mark.parametrize("large", [1e6, 1e10, 1e13])
+@pytest.mark.parametrize("size", [5, 500])
+def test_a_large_output_hides_no_other_from_a_projection(large, size):
+    """Whole, the gradient agrees to eight digits of its largest entry: all the others may be wrong, or one."""
+    sizes, one, others = np.ones(size), np.ones(size), np.full(size, 1.1)
+    sizes[-1], one[0], others[-1] = large, 1.1, 1.0
+    for seed in range(5):
+        x = np.random.default_rng(seed).uniform(-1, 1, size)
+        for factor, verdict in ((1.0, Verdict.MATCH), (one, MISMATCH), (others, MISMATCH)):
+            report = check_vjp(
+                lambda x: sizes * np.sin(x),
+                lambda g, x, factor=factor: factor * g * sizes * np.cos(x),
+                x,
+                mode="fast",
+                seed=seed,
+            )
+            assert report.verdict is verdict, str(report)

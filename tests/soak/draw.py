@@ -227,13 +227,12 @@ def _keeps_its_digits(case: Case) -> bool:
 def _loses_an_entry(case: Case) -> bool:
     """Tell whether an entry of the gradient is 0 though f has a slope: small numbers were lost in the sum of large ones.
 
-    What is lost below the last bits of the largest entry is no fault of the formula.
+    What is lost below the last bits of the largest entry of its array is no fault of the formula.
     """
     if case.ordinary:
         return False
     weights = [part.astype(np.longdouble) for part in _cotangents(case.network(*case.inputs))]
     gradients = _gradients(case, [part.astype(case.inputs[0].dtype) for part in weights], list(case.inputs))
-    least = SHOWN * max(np.abs(array).max(initial=0) for array in gradients)
     at = _in(np.longdouble, case.inputs)
 
     def slope(array: Array, index: tuple[int, ...], step: float) -> float:
@@ -249,6 +248,7 @@ def _loses_an_entry(case: Case) -> bool:
 
     try:
         for place, gradient in zip(case.floats, gradients, strict=True):
+            least = SHOWN * np.abs(gradient).max(initial=0)  # each array is judged by itself
             for index in map(tuple, np.argwhere(gradient == 0)):
                 step = STEP * (abs(float(at[place][index])) or 1.0)
                 one, other = slope(at[place], index, step), slope(at[place], index, -step)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.numerics.evidence.case import KINK, MATCH, MISMATCH, Case
+from tests.numerics.evidence.case import KINK, MATCH, MISMATCH, UNDECIDED, Case, tanh32, tanh_slope
 
 
 def three_maxima(x):
@@ -22,6 +22,25 @@ def minima_less_one(x, y):
 
 def minima_less_one_vjp(g, x, y):
     return g * np.array([0.744, -0.573]) * (x <= y), 0 * y
+
+
+def median32(x):
+    return tanh32(np.median(x, axis=1))
+
+
+def median32_vjp(g, x):
+    out = np.zeros_like(x)
+    middle = np.argsort(x, axis=1, kind="stable")[:, x.shape[1] // 2]
+    out[np.arange(len(x)), middle] = g * tanh_slope(np.median(x, axis=1))
+    return out
+
+
+def bent_and_kinked(x):
+    return 1e7 + np.sum(35 / x + 0.003 * np.maximum(x, 0.33))
+
+
+def bent_and_kinked_vjp(g, x):
+    return g * (-35 / x**2 + 0.003 * (x > 0.33))
 
 
 EQUAL = 0.9999999984674136
@@ -94,5 +113,34 @@ KINKS = [
         "both slopes of a kink cancel to a last bit: 0 agrees within noise, but an error within the kink does so too",
         {KINK},
         {lambda g: g + 2 * (g == 0): {MISMATCH}, lambda g: -g: {MISMATCH}},
+    ),
+    Case(
+        "medians-on-treads",
+        median32,
+        median32_vjp,
+        (np.array([[2.0, -3.0, -2.0], [-2.0, -2.0, -2.0], [3.0, 1.0, -3.0]]),),
+        "three are tied: slopes add up over steps so short that float32 shows none",
+        {KINK, UNDECIDED},
+        {lambda g: 1.5 * g: {MISMATCH, UNDECIDED}, lambda g: -g: {MISMATCH}},
+        seed=3,
+    ),
+    Case(
+        "medians-on-treads-beside-another-scale",
+        median32,
+        median32_vjp,
+        (np.array([[0.0, 1.0, -1.0], [-3.0, -3.0, -3.0], [-2.0, 2.0, 0.0]]),),
+        "at 0 float32 shows all steps, and that slopes of 1 add up hides that those of 0.005 do not",
+        {KINK, UNDECIDED},
+        {lambda g: 1.5 * g: {MISMATCH, UNDECIDED}, lambda g: -g: {MISMATCH}},
+        seed=43,
+    ),
+    Case(
+        "kink-smaller-than-the-bend",
+        bent_and_kinked,
+        bent_and_kinked_vjp,
+        (np.array([0.33, 0.5]),),
+        "noise hides the kink over short steps, and the bend over long ones: the mean of both sides is known well",
+        {KINK, UNDECIDED},
+        {lambda g: g + 0.1: {MISMATCH}, lambda g: g - 0.1: {MISMATCH}},
     ),
 ]

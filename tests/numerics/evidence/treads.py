@@ -144,6 +144,24 @@ def triplet_vjp(g, anchor, positive, negative):
     return g * (negative - positive), g * (positive - anchor), g * (anchor - negative)
 
 
+def power_triplet(anchor, positive, negative):
+    return triplet(anchor**2.5, positive, negative)
+
+
+def power_triplet_vjp(g, anchor, positive, negative):
+    first, *others = triplet_vjp(g, anchor**2.5, positive, negative)
+    return first * 2.5 * anchor**1.5, *others
+
+
+def rows_of_triplets(anchor, positive, negative):
+    return np.maximum(0.0, (anchor - positive) ** 2 - (anchor - negative) ** 2 + 1.0)
+
+
+def rows_of_triplets_vjp(g, anchor, positive, negative):
+    g = 2 * g * (rows_of_triplets(anchor, positive, negative) > 0)
+    return g * (negative - positive), g * (positive - anchor), g * (anchor - negative)
+
+
 TREADS = [
     Case(
         "float32-and-zeros",
@@ -267,5 +285,33 @@ TREADS = [
         "however far the entry goes",
         {MATCH},
         {lambda g: g + 1: {MISMATCH}, lambda g: g - 1e80 * (g == 0): {MISMATCH}},
+    ),
+    Case(
+        "equal-squares-in-full",
+        power_triplet,
+        power_triplet_vjp,
+        (np.array([3.8e7, 1.2e7, 2.3e8]), np.array([-1.17, -0.43, -0.61]), np.array([-1.0, 0.27, -1.27])),
+        "f is 3 wherever the anchor goes; that steps of 100 are lost in numbers of 1e18 shows along other entries",
+        {UNDECIDED},
+        {far_off: {UNDECIDED}},
+    ),
+    Case(
+        "equal-squares",
+        power_triplet,
+        power_triplet_vjp,
+        (np.array([3.8e7, 1.2e7, 2.3e8]), np.array([-1.17, -0.43, -0.61]), np.array([-1.0, 0.27, -1.27])),
+        "the same by projections",
+        {UNDECIDED},
+        {far_off: {UNDECIDED}},
+        mode="fast",
+    ),
+    Case(
+        "equal-squares-of-one-row",
+        rows_of_triplets,
+        rows_of_triplets_vjp,
+        (np.array([3.0, 1e18]), np.array([-1.17, -0.43]), np.array([-1.0, 0.27])),
+        "the treads of one output hide nothing of another",
+        {UNDECIDED},
+        {lambda g: g * [1.1, 1.0]: {MISMATCH}, lambda g: g + np.array([1e-3, 0.0]): {MISMATCH}},
     ),
 ]

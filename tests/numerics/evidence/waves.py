@@ -59,6 +59,16 @@ def shifted_waves_of_the_reciprocal(a):
     return 0.3 + waves_of_the_reciprocal(a)
 
 
+def wave_beside_others(x):
+    angle = 0.22 * x**4
+    return np.sum(1e-6 * np.sin(x / 5e3) + np.sin(angle) / angle)
+
+
+def wave_beside_others_vjp(g, x):
+    angle = 0.22 * x**4
+    return g * (2e-10 * np.cos(x / 5e3) + (np.cos(angle) - np.sin(angle) / angle) / angle * 0.88 * x**3)
+
+
 TIED = np.array(85291291.46211062)
 WAVES = [
     Case(
@@ -144,5 +154,18 @@ WAVES = [
         " as the entry or longer say nothing of it",
         {UNDECIDED},
         {lambda g: 2 * g: {MISMATCH, UNDECIDED}, lambda g: -g: {MISMATCH, UNDECIDED}},
+    ),
+    *(
+        Case(
+            f"wave-of-60-last-bits-beside-others-{seed}",
+            wave_beside_others,
+            wave_beside_others_vjp,
+            (np.random.default_rng(seed).uniform(4e3, 6e3, 2),),
+            "f also has a slope that shows over longer steps: there the wave is nothing, as the claim's own mean is",
+            {UNDECIDED},
+            {lambda g: 0 * g: {MISMATCH, UNDECIDED}, lambda g: 2 * g: {MISMATCH, UNDECIDED}},
+            mode=mode,
+        )
+        for seed, mode in ((5, "full"), (9, "fast"), (12, "full"), (15, "fast"))
     ),
 ]
