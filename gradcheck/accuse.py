@@ -116,6 +116,12 @@ class Accuser:
         name, index = entry
         return estimate.closest <= _CLOSE * float(self.point.natural(name)[index])
 
+    def as_far_as_is_seen(self, entry: Entry, estimate: Estimate) -> bool:
+        """Tell whether over the finest steps that show a kink noise is much: over finer ones, it would hide it."""
+        differences = self.point.along_entry(entry)
+        level = differences.level(estimate.closest)
+        return level.jump_noise > _BENT * (estimate.high - estimate.low)
+
     def _small_kink(self, entry: Entry, result: Comparison, estimate: Estimate) -> tuple[float, float] | None:
         """Return one-sided slopes, if a value between them is claimed and they differ by less than f bends.
 

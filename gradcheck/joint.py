@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, pairwise
 
 import numpy as np
@@ -15,85 +15,34 @@ from gradcheck.difference import CONFIDENCE, Differences
 from gradcheck.evaluate import Vector
 from gradcheck.layer import Named
 from gradcheck.point import Entry, Point
-from gradcheck.probe import signed
+from gradcheck.probe import power_of_two, signed
 from gradcheck.report import Comparison, Verdict
-from gradcheck.report.reasons import ALONE, KINK, TIE
 from gradcheck.ties import Ties
+from gradcheck.ways import LOPSIDED, Way
 
 _STEP = 2.0**-17
 _LITTLE = 2.0**-7  # of an entry: it is moved no farther
 _BITS = 2.0**21  # last bits: the finest of all steps, which is 2**11 times shorter, still is many
 _NEARBY, _FINE = 2.0**-3, 2.0**-11  # of a step, how far off the tie f is looked at; and over how long a step there
+_FARTHEST = 2.0**-4  # of an entry: so far all are moved where noise demands it
+_APART, _CLEAR = (
+    16.0,
+    0.4,
+)  # times that fine step, the points lie off at least; decades of it that no entry comes nearer
 _POINTS = 64
 _DECADES = 2.0  # over which movements to these are spread, so that now this kink lies on the way and now that
 _EXAMINED = 1024  # so many entries on kinks are looked at together
 _OUTPUTS = 64  # so many outputs are looked at one by one
 _REMEMBERED = 2**24  # numbers of what entries do to all outputs, and of weights and gradients of single ones
 _ALONG = 256  # and along so many directions
-_LOPSIDED = 2.0**-10  # of the farthest, the least that an entry is moved: a shorter way is lost in its last bits
 _SMOOTH = 1e-3  # slopes that agree to this part of themselves are those of a smooth function at these steps
 _WRONG = 1e-2
 _ALIKE = 2.5e-3  # slopes nearby, of a size that matters: much nearer each other than a wrong one is to them
 _ONE_SIDED = 4.0  # times what rounding does to a central slope, it does to the difference of one-sided ones
-_UNLESS = "unless kinks add up inside, it is wrong"
+_NOISY = "not what it should be together with others that share its kink, but noise hides how f goes on beside that"
 _FINER = 0.25  # of a step
 _STEADY = 5e-3  # of that jump: the sides are the same over both steps
 _OUTSIDE = 1e-2  # of the jump along a direction: so far outside the slopes of its two sides
-
-
-@dataclass(frozen=True)
-class _Way:
-    """Entries moved together, each so far."""
-
-    entries: tuple[Entry, ...]
-    shares: tuple[float, ...]
-    by: str
-
-    @classmethod
-    def of(cls, entries: Sequence[Entry], shares: Vector, by: str = "") -> _Way | None:
-        """Return it with 1 for the one that goes farthest; without those that would hardly move."""
-        most = float(np.max(np.abs(shares), initial=0.0))
-        if not 0 < most < math.inf:
-            return None
-        moved = [(e, float(s / most)) for e, s in zip(entries, shares, strict=True) if abs(s) >= _LOPSIDED * most]
-        first = math.copysign(1.0, moved[0][1])  # forth and back is the same way
-        return cls(tuple(e for e, _ in moved), tuple(first * s for _, s in moved), by)
-
-    def direction(self, point: Point) -> Named:
-        """Return how far each primal's entries go for a step of 1."""
-        direction: Named = {name: np.zeros(point.gradient[name].shape) for name, _ in self.entries}
-        for (name, index), share in zip(self.entries, self.shares, strict=True):
-            direction[name][index] = share
-        return direction
-
-    def largest(self, slopes: Mapping[Entry, float]) -> float:
-        """Return the largest of the entries' own slopes, as far as each is moved."""
-        return max(abs(share * slopes[entry]) for entry, share in zip(self.entries, self.shares, strict=True))
-
-    def total(self, slopes: Mapping[Entry, float]) -> float:
-        """Return what the entries' own slopes add up to, as far as each is moved."""
-        return sum(share * slopes[entry] for entry, share in zip(self.entries, self.shares, strict=True))
-
-    def why(self, seen: _View, slopes: tuple[float, ...], kinks: Mapping[Entry, Comparison]) -> str:
-        """Say how the entries change what is seen, by one slope or by two, and what they claim."""
-        names, where = [kinks[entry].entry for entry in self.entries], f" {ALONE}" if seen.alone else ""
-        listed = " and ".join(names) if len(names) <= 2 else f"{names[0]} and {len(names) - 1} others"
-        what = TIE if len(slopes) == 1 else KINK
-        changes = f"{seen.name} with slope{'s' * (len(slopes) - 1)} {' and '.join(f'{slope:.6g}' for slope in slopes)}"
-        claim = f"{seen.claim(self):.6g}"
-        if len(names) == 1:
-            return f"{KINK}{listed} changes {changes}, and its analytic value{where} is {claim}: {_UNLESS}"
-        return f"{what}{self._how}, {listed} change {changes}, and their analytic values{where} add up to {claim}"
-
-    @property
-    def _how(self) -> str:
-        if self.by:
-            return self.by
-        if len(set(self.shares)) == 1:
-            return "moved together"
-        if len({abs(share) for share in self.shares}) == 1:
-            return "moved against each other"
-        return f"moved by {' and '.join(f'{share:.3g}' for share in self.shares)}"
 
 
 class _View:
@@ -105,7 +54,7 @@ class _View:
         self.claims = {entry: point.analytic(entry) for entry in jumps}
         self._bends: dict[frozenset[Entry], bool] = {}
 
-    def claim(self, way: _Way) -> float:
+    def claim(self, way: Way) -> float:
         """Return the derivative along a way, by the analytic values."""
         return way.total(self.claims)
 
@@ -120,11 +69,11 @@ class _View:
         """Return what rounding can do to a change of those outputs that are reached."""
         return CONFIDENCE * float(np.linalg.norm((self.point.cotangent * self.point.noise)[reached]))
 
-    def is_kinked(self, way: _Way, low: float, high: float) -> bool:
+    def is_kinked(self, way: Way, low: float, high: float) -> bool:
         """Tell whether f has two slopes along a way, beside those of the entries by themselves."""
         return high - low > _WRONG * way.largest(self.jumps)
 
-    def denies(self, way: _Way, low: float, high: float, noise: float) -> bool:
+    def denies(self, way: Way, low: float, high: float, noise: float) -> bool:
         """Tell whether the claim lies outside the slopes on both sides, as far as these alone say."""
         claim = self.claim(way)
         if self.is_kinked(way, low, high):
@@ -133,9 +82,9 @@ class _View:
                 least, most = min(low, low + high, 0.0), max(high, low + high, 0.0)
             return max(least - claim, claim - most) > _OUTSIDE * (high - low) + noise
         sizes = abs(claim), abs(low), abs(high), self.least(way)
-        return max(low - claim, claim - high) > _WRONG * max(sizes)
+        return max(low - claim, claim - high) > _WRONG * max(sizes) + noise
 
-    def least(self, way: _Way) -> float:
+    def least(self, way: Way) -> float:
         """Return the size of the slopes that count along a way: of the entries' jumps, and of their claims."""
         return max(way.largest(self.jumps), way.largest(self.claims))
 
@@ -236,15 +185,19 @@ def _illegal(
         return all(seen_from[entry, step] for entry in moved)
 
     for way in chain(_ways(whole, ties.groups(), kinks), _ways_of_outputs(point, single, several)):
-        step = _step(point, way.entries)
-        if not step or any(entry in found for entry in way.entries):
+        least = _step(point, way.entries)
+        if not least or any(entry in found for entry in way.entries):
             continue
         ray = point.along(way.direction(point))[1]
         along = Differences(ray, point.base, np.ones(point.base.size), point.noise)
-        low, high = along.sides_by_output(step)
         reached = ties.reached(way.entries)
+        looks: dict[float, tuple[Vector, Vector]] = {}
         for seen in (whole, *single):
-            sides, noise = seen.sides(low, high), seen.noise(reached)
+            noise = seen.noise(reached)
+            step = _above_noise(point, way.entries, least, noise, seen.least(way))
+            if step not in looks:
+                looks[step] = along.sides_by_output(step)
+            sides = seen.sides(*looks[step])
             if noise == 0 or not seen.denies(way, *sides, _ONE_SIDED * noise / step):
                 continue
             if not are_seen_from(way.entries, step):
@@ -253,6 +206,9 @@ def _illegal(
             if slopes := _confirmed(seen, ties, way, step, sides, finer, noise):
                 verdict = Verdict.MISMATCH if len(way.entries) > 1 else Verdict.INCONCLUSIVE
                 found |= dict.fromkeys(way.entries, (verdict, way.why(seen, slopes, kinks)))
+                break
+            if len(way.entries) > 1 and _ONE_SIDED * noise > _SMOOTH * seen.least(way) * step:
+                found |= dict.fromkeys(way.entries, (Verdict.INCONCLUSIVE, _NOISY))
                 break
     return found
 
@@ -269,7 +225,7 @@ def _unit(point: Point, place: int) -> Vector:
     return weights
 
 
-def _ways(whole: _View, groups: Iterator[list[Entry]], kinks: Mapping[Entry, Comparison]) -> Iterator[_Way]:
+def _ways(whole: _View, groups: Iterator[list[Entry]], kinks: Mapping[Entry, Comparison]) -> Iterator[Way]:
     """Yield how entries that are tied are moved together.
 
     As they claim, and all alike; two against each other as well; by as much, or by the inverse of their own jumps: a
@@ -281,25 +237,25 @@ def _ways(whole: _View, groups: Iterator[list[Entry]], kinks: Mapping[Entry, Com
         claimed = np.array([_claimed(whole.point, kinks[entry]) for entry in group])
         senses = [claimed, ones, *([np.array([1.0, -1.0])] if len(group) == 2 else [])]
         sizes = [ones, _inverse([whole.jumps[entry] for entry in group])]
-        ways = [_Way.of(group, sense * size) for size in sizes for sense in senses]
+        ways = [Way.of(group, sense * size) for size in sizes for sense in senses]
         yield from dict.fromkeys(way for way in (*ways, _by_claims(whole, group)) if way)
 
 
-def _ways_of_outputs(point: Point, single: Sequence[_View], several: Sequence[Entry]) -> Iterator[_Way]:
+def _ways_of_outputs(point: Point, single: Sequence[_View], several: Sequence[Entry]) -> Iterator[Way]:
     """Yield how the entries on each output's kinks are moved: all as they claim for it, and two and two.
 
     And each alone of those that reach several: outputs that have no kink may have been claimed anything.
     """
     if single:
-        yield from (way for entry in several if (way := _Way.of([entry], np.ones(1))))
-    pairs: list[_Way] = []
+        yield from (way for entry in several if (way := Way.of([entry], np.ones(1))))
+    pairs: list[Way] = []
     for seen in single:
         entries = [entry for entry, jump in seen.jumps.items() if jump]
         if way := _by_claims(seen, entries):
             yield way
         for two in pairwise(entries):
             lengths = _inverse([seen.jumps[entry] for entry in two])
-            pairs += [way for sign in (1.0, -1.0) if (way := _Way.of(two, lengths * (1.0, sign)))]
+            pairs += [way for sign in (1.0, -1.0) if (way := Way.of(two, lengths * (1.0, sign)))]
     distinct = list(dict.fromkeys(pairs))
     for i in point.rng.permutation(len(distinct))[:_ALONG]:
         yield distinct[i]
@@ -309,11 +265,11 @@ def _inverse(jumps: Sequence[float]) -> Vector:
     """Return lengths over which all slopes jump alike; 1 for all where one of them would hardly be moved."""
     with np.errstate(divide="ignore"):
         lengths = 1.0 / np.array(jumps)
-    return lengths if lengths.min() >= _LOPSIDED * lengths.max() < math.inf else np.ones(len(jumps))
+    return lengths if lengths.min() >= LOPSIDED * lengths.max() < math.inf else np.ones(len(jumps))
 
 
-def _by_claims(seen: _View, entries: Sequence[Entry]) -> _Way | None:
-    return _Way.of(entries, np.array([seen.claims[entry] for entry in entries]), "moved as they claim")
+def _by_claims(seen: _View, entries: Sequence[Entry]) -> Way | None:
+    return Way.of(entries, np.array([seen.claims[entry] for entry in entries]), "moved as they claim")
 
 
 def _step(point: Point, entries: Sequence[Entry]) -> float:
@@ -322,6 +278,13 @@ def _step(point: Point, entries: Sequence[Entry]) -> float:
     bits = max(float(np.spacing(np.abs(point.evaluator.point[name][index]))) for name, index in entries)
     step = max(_STEP * min(sizes), _BITS * bits)
     return step if step <= _LITTLE * min(sizes) else 0.0
+
+
+def _above_noise(point: Point, entries: Sequence[Entry], step: float, noise: float, size: float) -> float:
+    """Return a step over which noise is little beside slopes of such a size: longer, where it has to be and may be."""
+    most = _FARTHEST * min(float(point.natural(name)[index]) for name, index in entries)
+    needed = _ONE_SIDED * noise / (_SMOOTH * size) if size else 0.0
+    return max(step, power_of_two(min(needed, most))) if needed > step else step
 
 
 def _is_seen_from(point: Point, found: Comparison, step: float) -> bool:
@@ -336,7 +299,7 @@ def _is_seen_from(point: Point, found: Comparison, step: float) -> bool:
 def _confirmed(
     seen: _View,
     ties: Ties,
-    way: _Way,
+    way: Way,
     step: float,
     sides: tuple[float, float],
     finer: tuple[float, float],
@@ -357,7 +320,7 @@ def _confirmed(
     return () if numerical is None else (numerical,)
 
 
-def _slope_of_a_tie(seen: _View, way: _Way, step: float, noise: float) -> float | None:
+def _slope_of_a_tie(seen: _View, way: Way, step: float, noise: float) -> float | None:
     """Return the slope along a way along which f is smooth and the claim is wrong.
 
     None if f has others that way at points nearby, off the tie: then kinks that have nothing to do with each other
@@ -368,13 +331,17 @@ def _slope_of_a_tie(seen: _View, way: _Way, step: float, noise: float) -> float 
     if numerical is None:
         return None
     fine = max(_FINE * step, 2 * noise / (_SMOOTH * max(least, abs(numerical))))
-    if fine > _FINE * _LITTLE * min(float(point.natural(name)[index]) for name, index in way.entries):
+    apart = min(
+        _NEARBY / _FINE * fine, _FARTHEST * min(float(point.natural(name)[index]) for name, index in way.entries)
+    )
+    if apart < _APART * fine:
         return None
+    decades = min(_DECADES, math.log10(apart / fine) - _CLEAR)
     with point.away() as at:
         for _ in range(_POINTS):
             for name in point.gradient:  # constants stay where they are
-                spread = 10.0 ** -point.rng.uniform(0.0, _DECADES, at[name].shape)
-                shift = _NEARBY * fine / _FINE * spread * signed(point.rng, at[name].shape)
+                spread = 10.0 ** -point.rng.uniform(0.0, decades, at[name].shape)
+                shift = apart * spread * signed(point.rng, at[name].shape)
                 point.evaluator.point[name][...] = at[name] + shift.astype(at[name].dtype)
             point.base = point.evaluator.outputs("everything moved apart")
             slope = _smooth_slope(point, direction, fine, least, noise)

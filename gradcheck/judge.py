@@ -370,7 +370,7 @@ class Judge:
             judged = self._accuser.accuse(entry, result, estimate)
             return self._kink(judged, judged.reason) if judged.verdict is Verdict.KINK else judged
         if estimate.kinked:
-            if self._accuser.at_the_point(entry, estimate):
+            if self._accuser.at_the_point(entry, estimate) or self._accuser.as_far_as_is_seen(entry, estimate):
                 self.on_kinks.add(entry)
             low, high = self._accuser.sides(entry, estimate)  # between these an error would be taken for legal as well
             result = replace(result, limit=max(result.limit, high - low))

@@ -11,6 +11,7 @@ from gradcheck.evaluate import Vector
 from gradcheck.point import Entry, Point
 
 _STEP = 2.0**-17
+_LONGER, _LONGEST = 2.0**4, 2.0**-5  # times as long, until an entry's kink shows above noise
 _FEW = 4  # entries that reach the same outputs: all pairs of them
 _MANY = 192  # on kinks of the same outputs: more are not searched for partners
 _PARTNERS = 8  # so many of an entry are looked for
@@ -43,14 +44,25 @@ class Ties:
         self._entries = list(entries)
         self._signs = list(signs)
         self._beside = list(beside)
-        self._alone = [self._moved(self._ways([k])) - point.base for k in range(len(self._entries))]
-        self._back = [self._moved(self._ways([k], -1.0)) - point.base for k in range(len(self._entries))]
+        self._steps: dict[Entry, float] = {}
+        both = [self._both_ways(k) for k in range(len(self._entries))]
+        self._alone, self._back = [up for up, _ in both], [down for _, down in both]
         self._reached = np.array(
             [(up != 0) | (down != 0) for up, down in zip(self._alone, self._back, strict=True)], bool
         ).reshape(len(self._entries), point.base.size)
         self._place = {entry: k for k, entry in enumerate(self._entries)}
         self._met: dict[frozenset[Entry], list[Entry]] = {}
         self.left_out = 0
+
+    def _both_ways(self, k: int) -> tuple[Vector, Vector]:
+        """Return what an entry does to all outputs, forth and back, by a step at which its kink shows above noise."""
+        entry, step = self._entries[k], _STEP
+        while True:
+            self._steps[entry] = step
+            up, down = (self._moved(self._ways([k], way)) - self._point.base for way in (1.0, -1.0))
+            if step >= _LONGEST or self._differs(up, -down).any():
+                return up, down
+            step *= _LONGER
 
     def jumps(self, entry: Entry) -> Vector:
         """Return how far each output's slopes on the two sides of an entry are apart; 0 where that is no kink."""
@@ -129,7 +141,7 @@ class Ties:
         return np.asarray(np.abs(effect - other) > sure)
 
     def _step(self, entry: Entry) -> float:
-        return _STEP * float(self._point.natural(entry[0])[entry[1]])
+        return self._steps.get(entry, _STEP) * float(self._point.natural(entry[0])[entry[1]])
 
     def _ways(self, which: Sequence[int], way: float = 1.0) -> dict[Entry, float]:
         return {self._entries[k]: way * self._signs[k] for k in which}

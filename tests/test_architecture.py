@@ -48,6 +48,7 @@ ORDER = [
     "rounded",
     "settle",
     "ties",
+    "ways",
     "joint",
     "excuse",
     "accuse",

@@ -190,3 +190,31 @@ def test_entry_that_reaches_nothing_alone_may_be_the_chosen_one_of_a_tie():
     for seed in range(8):
         report = check_grad(np.median, chosen, np.array([1.0, 2.0, 2.0, 2.0, 3.0]), seed=seed)
         assert report.verdict is Verdict.KINK, str(report)
+
+
+def shares_of_pools(at_ties):
+    def vjp(g, x):
+        windows = x.reshape(2, 2, 3, 2).transpose(0, 2, 1, 3).reshape(2, 3, 4)
+        tied = windows == windows.max(axis=-1, keepdims=True)
+        shares = {"all": tied, "equal": tied / tied.sum(axis=-1, keepdims=True), "none": tied & False}[at_ties]
+        return (shares * g[..., None]).reshape(2, 3, 2, 2).transpose(0, 2, 1, 3).reshape(4, 6)
+
+    return vjp
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6, 1e7, 1e9, 1e11])
+def test_ties_beside_an_offset_are_judged_over_longer_steps_or_not_at_all(offset):
+    accused = 0
+    for seed in range(10):
+        x = np.random.default_rng(seed).integers(0, 2, (4, 6)).astype(float) + 1
+
+        def f(x):
+            return x.reshape(2, 2, 3, 2).max(axis=(1, 3)) + offset
+
+        right = check_vjp(f, shares_of_pools("equal"), x, seed=seed)
+        assert right.verdict in (Verdict.KINK, Verdict.INCONCLUSIVE), str(right)
+        for at_ties in ("all", "none"):
+            wrong = check_vjp(f, shares_of_pools(at_ties), x, seed=seed)
+            assert not wrong.ok, str(wrong)
+            accused += wrong.verdict is Verdict.MISMATCH
+    assert accused == 20 or offset > 1e9
