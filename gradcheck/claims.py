@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ _REPEATS = 4
 _EXACT, _ROUNDED = (2, 4, 8), (3, 5, 7)  # times the cotangent
 _BESIDE = 8.0  # last bits of an entry
 _PARTS = (1.0, 0.37, 0.71, 0.13, 0.043)  # of a step: few values of a wave may be alike by accident
-_MANY = (*_PARTS, 0.57, 0.23, 0.089, 0.83)
+_MORE_PARTS = (*_PARTS, 0.57, 0.23, 0.089, 0.83)
 _NEAR = 1e-5  # of an entry: a wave that is longer shows in f
 _PLAINLY = 0.1  # of what is apart: three values of a wave are not so near each other by accident
 _OTHERS = 0.05  # of a value: so far apart are those that rounding draws anew
@@ -69,15 +69,9 @@ def holds_over(point: Point, entry: Entry, longest: float) -> float:
     From there on it predicts other changes of f, which may cancel these: a wave's do. At a kink it is another on
     each side.
     """
-    name, index = entry
     alike, step = 0.5 * abs(point.analytic(entry)), longest
-    with point.away() as at:
-
-        def value(move: float) -> float:
-            point.evaluator.point[name][index] = at[name][index] + at[name].dtype.type(move)
-            return _claim(point, entry)
-
-        least = float(np.spacing(np.abs(at[name][index])))
+    least = _last_bit(point, entry)
+    with _claims_along(point, entry) as value:
         beside = {side: value(_BESIDE * side * least) for side in (1.0, -1.0)}
         while step > least:
             if all(abs(value(side * part * step) - beside[side]) <= alike for part in _PARTS for side in beside):
@@ -94,23 +88,18 @@ def mean_holds_over(point: Point, entry: Entry, longest: float, apart: float) ->
     and that costs three backwards to see.
     """
     name, index = entry
-    step = longest
-    with point.away() as at:
-
-        def value(move: float) -> float:
-            point.evaluator.point[name][index] = at[name][index] + at[name].dtype.type(move)
-            return _claim(point, entry)
+    near = min(longest, _NEAR * float(point.natural(name)[index]))
+    least, step = _BESIDE * _last_bit(point, entry), longest
+    with _claims_along(point, entry) as value:
 
         def mean(move: float) -> float:
             return 0.5 * (value(move) + value(-move))
 
-        near = min(longest, _NEAR * float(point.natural(name)[index]))
         values = [value(part * near) for part in _PARTS[:3]]
         if max(values) - min(values) <= _PLAINLY * apart:
             return longest
-        least = _BESIDE * float(np.spacing(np.abs(at[name][index])))
         beside = mean(least)
-        while step > least and not all(abs(mean(part * step) - beside) <= apart for part in _MANY):
+        while step > least and not all(abs(mean(part * step) - beside) <= apart for part in _MORE_PARTS):
             step /= 4
     return max(step, least)
 
@@ -134,6 +123,24 @@ def quantum(point: Point, entry: Entry, error: float) -> float:
     coarse = bool(np.all(noise.lowest_bit(np.array(moved)) >= _BITS_BY_CHANCE * unit))
     # one that is the same everywhere may be simple, and a multiple for that
     return unit if coarse and (len(set(moved)) > 1 or unit <= here * eps) else 0.0
+
+
+def _last_bit(point: Point, entry: Entry) -> float:
+    """Return the distance of an entry to the next number."""
+    return float(np.spacing(np.abs(point.evaluator.point[entry[0]][entry[1]])))
+
+
+@contextmanager
+def _claims_along(point: Point, entry: Entry) -> Iterator[Callable[[float], float]]:
+    """Let an analytic entry be asked for where it has moved by so much; the point is put back at the end."""
+    name, index = entry
+    with point.away() as at:
+
+        def value(move: float) -> float:
+            point.evaluator.point[name][index] = at[name][index] + at[name].dtype.type(move)
+            return _claim(point, entry)
+
+        yield value
 
 
 def _claim(point: Point, entry: Entry) -> float:

@@ -245,8 +245,8 @@ class Differences:
 
     def sides_by_output(self, step: float) -> tuple[Vector, Vector]:
         """Return each output's share of these sums: its mean slope twice where it has no kink."""
-        forward, backward, noise = self._by_output(step)
-        finer = self._by_output(step / 4)
+        forward, backward, noise = self._sides_of_outputs(step)
+        finer = self._sides_of_outputs(step / 4)
         with np.errstate(invalid="ignore"):
             jump, left = np.abs(forward - backward), np.abs(finer[0] - finer[1])
             # stays as the step shrinks: what grows is the tread of a staircase, or a jump
@@ -261,10 +261,10 @@ class Differences:
 
     def by_output(self, step: float) -> tuple[Vector, Vector]:
         """Return each output's share of the central slope, and bars on what rounding does to them."""
-        forward, backward, noise = self._by_output(step)
+        forward, backward, noise = self._sides_of_outputs(step)
         return 0.5 * (forward + backward), 0.25 * noise
 
-    def _by_output(self, step: float) -> tuple[Vector, Vector, Vector]:
+    def _sides_of_outputs(self, step: float) -> tuple[Vector, Vector, Vector]:
         """Return each output's share of the forward and the backward slope, and bars on what rounding does to them."""
         plus, up = self.ray.at(step)
         minus, down = self.ray.at(-step)

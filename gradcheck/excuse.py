@@ -248,7 +248,7 @@ class Excuses:
             return _WAVE
         if found.kinked:
             return ""
-        if found.may_wave and self._claims_a_wave(found, differences):
+        if noise > bits and found.may_wave and self._claims_a_wave(found, differences):
             return _WAVE
         rounded = max(bits, _SOME * self.point.last_bit * span)
         taken_for_noise = self._changes_with_noise(found, noise, rounded) and self.point.noise_along(found.entry) > bits

@@ -25,10 +25,8 @@ _LITTLE = 2.0**-7  # of an entry: it is moved no farther
 _BITS = 2.0**21  # last bits: the finest of all steps, which is 2**11 times shorter, still is many
 _NEARBY, _FINE = 2.0**-3, 2.0**-11  # of a step, how far off the tie f is looked at; and over how long a step there
 _FARTHEST = 2.0**-4  # of an entry: so far all are moved where noise demands it
-_APART, _CLEAR = (
-    16.0,
-    0.4,
-)  # times that fine step, the points lie off at least; decades of it that no entry comes nearer
+_APART = 16.0  # times that fine step, the points lie off at least
+_CLEAR = 0.4  # decades of it, that no entry comes nearer
 _POINTS = 64
 _DECADES = 2.0  # over which movements to these are spread, so that now this kink lies on the way and now that
 _EXAMINED = 1024  # so many entries on kinks are looked at together
@@ -39,7 +37,7 @@ _SMOOTH = 1e-3  # slopes that agree to this part of themselves are those of a sm
 _WRONG = 1e-2
 _ALIKE = 2.5e-3  # slopes nearby, of a size that matters: much nearer each other than a wrong one is to them
 _ONE_SIDED = 4.0  # times what rounding does to a central slope, it does to the difference of one-sided ones
-_NOISY = "not what it should be together with others that share its kink, but noise hides how f goes on beside that"
+_NOISY = "it looks wrong together with others that share its kink, but noise hides too much of f to say so"
 _FINER = 0.25  # of a step
 _STEADY = 5e-3  # of that jump: the sides are the same over both steps
 _OUTSIDE = 1e-2  # of the jump along a direction: so far outside the slopes of its two sides
@@ -274,15 +272,19 @@ def _by_claims(seen: _View, entries: Sequence[Entry]) -> Way | None:
 
 def _step(point: Point, entries: Sequence[Entry]) -> float:
     """Return how far a group is moved: little for the smallest, many last bits for the largest; 0 if none is both."""
-    sizes = [float(point.natural(name)[index]) for name, index in entries]
+    smallest = _smallest(point, entries)
     bits = max(float(np.spacing(np.abs(point.evaluator.point[name][index]))) for name, index in entries)
-    step = max(_STEP * min(sizes), _BITS * bits)
-    return step if step <= _LITTLE * min(sizes) else 0.0
+    step = max(_STEP * smallest, _BITS * bits)
+    return step if step <= _LITTLE * smallest else 0.0
+
+
+def _smallest(point: Point, entries: Sequence[Entry]) -> float:
+    return min(float(point.natural(name)[index]) for name, index in entries)
 
 
 def _above_noise(point: Point, entries: Sequence[Entry], step: float, noise: float, size: float) -> float:
     """Return a step over which noise is little beside slopes of such a size: longer, where it has to be and may be."""
-    most = _FARTHEST * min(float(point.natural(name)[index]) for name, index in entries)
+    most = _FARTHEST * _smallest(point, entries)
     needed = _ONE_SIDED * noise / (_SMOOTH * size) if size else 0.0
     return max(step, power_of_two(min(needed, most))) if needed > step else step
 
@@ -331,9 +333,7 @@ def _slope_of_a_tie(seen: _View, way: Way, step: float, noise: float) -> float |
     if numerical is None:
         return None
     fine = max(_FINE * step, 2 * noise / (_SMOOTH * max(least, abs(numerical))))
-    apart = min(
-        _NEARBY / _FINE * fine, _FARTHEST * min(float(point.natural(name)[index]) for name, index in way.entries)
-    )
+    apart = min(_NEARBY / _FINE * fine, _FARTHEST * _smallest(point, way.entries))
     if apart < _APART * fine:
         return None
     decades = min(_DECADES, math.log10(apart / fine) - _CLEAR)

@@ -35,6 +35,7 @@ BY_LUCK = 4.0
 SECOND = 16.0
 """How many times finer a second look is."""
 _TREADS = 4.0  # of such a height together
+_MEANINGFUL = 0.25  # of the jump of the slopes: a bar that tells a value between them from one outside
 _ALONE = 3  # so few doubtful entries are measured one by one, not together
 _WORTH_SPLITTING = 128  # so few doubtful entries are split again where together they are too vague
 
@@ -370,6 +371,8 @@ class Judge:
             judged = self._accuser.accuse(entry, result, estimate)
             return self._kink(judged, judged.reason) if judged.verdict is Verdict.KINK else judged
         if estimate.kinked:
+            if estimate.error_bar > _MEANINGFUL * (estimate.high - estimate.low):
+                return self._too_vague(result, estimate.error_bar)
             if self._accuser.at_the_point(entry, estimate) or self._accuser.as_far_as_is_seen(entry, estimate):
                 self.on_kinks.add(entry)
             low, high = self._accuser.sides(entry, estimate)  # between these an error would be taken for legal as well

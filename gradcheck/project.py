@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -24,7 +24,7 @@ from gradcheck.rounded import forgotten
 from gradcheck.search import MOST, OFF, Residual, Search, moved_off
 from gradcheck.settle import settle_along
 from gradcheck.tally import Tally
-from gradcheck.treads import STAIRCASE, climbs
+from gradcheck.treads import FINE_TREAD, STAIRCASE, climbs
 
 SMALL = 64
 """Primals of so few entries are judged entry by entry as soon as a projection does not settle them."""
@@ -37,6 +37,27 @@ _UNEXPLAINED = "the projection disagrees, and no single entry explains it: use m
 _VAGUE = "noise drowns the projection: give the outputs themselves, not their sum, or more digits"
 _SHARP = 1e-2  # a bar of the first step up to this part of the largest entry needs no ladder
 _MEANINGFUL = 0.1
+_PLAINLY = 10.0  # times its noise, a slope is none of it
+_SHORT, _ALIKE = 2.0**-4, 0.5  # of a long step: another one; of a slope over that, how far the other's may be off
+
+
+@dataclass(frozen=True)
+class _Zeros:
+    """What entries do of which exactly nothing is claimed, moved by themselves.
+
+    Attributes
+    ----------
+    climbs : float
+        The slope at which f climbs treads there; 0 where it does not.
+    moves : bool
+        Whether f has another slope than 0 there, over a step that is long for one.
+    """
+
+    climbs: float
+    moves: bool
+
+
+_NO_ZEROS = _Zeros(0.0, False)
 
 
 def at_once(judge: Judge, names: Iterable[str]) -> dict[str, Tally]:
@@ -65,7 +86,9 @@ def at_once(judge: Judge, names: Iterable[str]) -> dict[str, Tally]:
             look = Projection(point, {name: exact(point.rng, point.evaluator.point[name]) for name in group})
             look.show_noise()
             drowns = any(look.drowned(name, judge.rtol).any() for name in group)
-            tight = look.is_tight(judge.rtol) and not drowns and not _climbs(point, look.direction)
+            tight = look.is_tight(judge.rtol) and not drowns
+            zeros = _zeros(point, look.direction) if tight else _NO_ZEROS
+            tight = tight and not (zeros.climbs or zeros.moves)
         except BudgetSpent:
             break
         if tight:
@@ -131,15 +154,16 @@ def _judge_as_a_whole(judge: Judge, name: str, whole: Array, tally: Tally) -> bo
         look.measure_noise()  # rounding of the last bit is the least of it
         tight = look.is_tight(judge.rtol)
     small = whole.size <= SMALL
-    if tight and _drowned_agree(look, name, judge.rtol):
-        slope = _climbs(point, look.direction)
-        if not (slope and small):
-            _agree(look, name, judge.rtol, slope, tally)
-        return not (slope and small)
+    zeros = _zeros(point, look.direction)
+    if small and (zeros.climbs or zeros.moves):
+        return False
+    if tight and not zeros.moves and _drowned_agree(look, name, judge.rtol):
+        _agree(look, name, judge.rtol, zeros.climbs, tally)
+        return True
     if not small and _searched(judge, look, name, tally):
         return True
     scale = look.largest
-    for block in _blocks(np.abs(whole * point.gradient[name])):
+    for block in _blocks(np.abs(whole * point.gradient[name]), zeros.moves):
         if not block.all():
             look = Projection(point, {name: np.where(block, whole, 0.0)})
         total = _project(look, name, judge.rtol, scale)
@@ -179,11 +203,19 @@ def _drowned_agree(look: Projection, name: str, rtol: float) -> bool:
     return _project(alone, name, rtol, look.point.last_bit * look.largest / rtol).verdict is Verdict.MATCH
 
 
-def _climbs(point: Point, direction: Named) -> float:
-    """Return the slope at which f climbs treads where those entries move for which nothing is claimed; 0 if not so."""
+def _zeros(point: Point, direction: Named) -> _Zeros:
+    """Move by themselves those entries of which exactly nothing is claimed."""
     nothing = {name: np.where(point.gradient[name] == 0, array, 0.0) for name, array in direction.items()}
-    moves = any(array.any() for array in nothing.values())
-    return climbs(point.along(nothing)[0], point.last_bit) if moves else 0.0
+    if not any(array.any() for array in nothing.values()):
+        return _NO_ZEROS
+    differences = point.along(nothing)[0]
+    slope = climbs(differences, point.last_bit)
+    long = differences.level(FINE_TREAD * differences.ray.scale)
+    if slope or not abs(long.central) > _PLAINLY * long.noise:
+        return _Zeros(slope, moves=False)
+    short = differences.level(_SHORT * FINE_TREAD * differences.ray.scale)
+    alike = abs(long.central - short.central) <= _ALIKE * abs(long.central)  # another where one leads over kinks
+    return _Zeros(slope, moves=alike and abs(short.central) > _PLAINLY * short.noise)
 
 
 def _searched(judge: Judge, look: Projection, name: str, tally: Tally) -> bool:
@@ -209,10 +241,10 @@ def _searched(judge: Judge, look: Projection, name: str, tally: Tally) -> bool:
     return wrong
 
 
-def _blocks(shares: Array) -> Iterator[npt.NDArray[np.bool_]]:
+def _blocks(shares: Array, zeros_apart: bool) -> Iterator[npt.NDArray[np.bool_]]:
     """Yield masks of the entries whose shares of a projection are of comparable size: none may drown another.
 
-    What is exactly zero goes with the smallest that is not.
+    What is exactly zero goes with the smallest that is not, or apart.
     """
     most = float(np.max(shares, initial=0.0))
     if most == 0 or not math.isfinite(most):
@@ -220,7 +252,7 @@ def _blocks(shares: Array) -> Iterator[npt.NDArray[np.bool_]]:
         return
     with np.errstate(divide="ignore"):
         decade = np.asarray(np.floor(np.log10(most / shares) / _DECADES))
-    decade[shares == 0] = np.max(decade[shares > 0])
+    decade[shares == 0] = np.max(decade[shares > 0]) + zeros_apart
     for each in np.unique(decade):
         yield decade == each
 

@@ -27,7 +27,7 @@ _OTHERS = 4.0  # times as large as the tread that was met others may be
 _WIDE = 0.125  # of the scale: a step over which treads are met
 _AMPLIFIED = 2.0**12  # last bits of numbers near 1
 _TOLD = 0.1  # of the jump of two slopes
-_SIDE = "a kink beside the point, unless treads hide that it is at the point: {:.6g}, or anything from {:.6g} to {:.6g}"
+_SIDE = "a kink lies beside the point, where the slope is {:.6g}, or at it, as far as noise shows: {:.6g} to {:.6g}"
 _WAVE = 0.1  # of the length of a wave that has the slope of the error and the height of what f was seen to change
 
 

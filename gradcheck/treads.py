@@ -15,6 +15,8 @@ TREADS = 2.0
 """Heights of a tread: what lies between may be off by so many."""
 FAR = 2.0**20
 """Times the scale of an entry: no staircase that is meant has treads so long, but huge numbers swallow such steps."""
+FINE_TREAD = 2.0**-9
+"""In units of the ray: treads so short may be float16's."""
 STAIRCASE = (
     "f climbs in treads so fine that rounding may make them: 0 is its slope on a tread, and {:.3g} that across them;"
     " which is meant, its values do not tell"
@@ -27,7 +29,6 @@ _OWN = 16.0  # last bits: what f may be off by for its own rounding
 _JUMP = 4.0  # times what f was off before: a jump, and not a bend
 _BESIDE_JUMP = 2.0**-10  # so little farther f is off by as much beyond a jump, and by far more beyond a kink
 _BEYOND_EDGE = 2.0**-12  # of the distance to an edge
-_FINE_TREAD = 2.0**-9  # in units of the ray: treads so short may be float16's
 _FINEST_TREAD = 2.0**-30  # finer ones are looked for elsewhere
 _SHORT = (2.0**-15, 2.0**-19, 2.0**-22)  # of an entry: treads of float32 are shorter than the last
 _STEPS, _MOSTLY = 8, 0.75  # over so many of such steps, what is on longer treads mostly stands still
@@ -70,7 +71,7 @@ def climbs(differences: Differences, last_bit: float) -> float:
     is no tread.
     """
     scale = differences.ray.scale
-    fine = differences.level(_FINE_TREAD * scale)
+    fine = differences.level(FINE_TREAD * scale)
     if fine.forward == 0 or fine.backward == 0:
         return 0.0
     coarse, coarser = (differences.level(step * scale).central for step in _CLIMBS)

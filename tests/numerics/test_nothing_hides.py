@@ -350,3 +350,38 @@ def test_a_large_output_hides_no_other_from_a_projection(large, size):
                 seed=seed,
             )
             assert report.verdict is verdict, str(report)
+
+
+@pytest.mark.parametrize(("size", "weight"), [(3, 1e-4), (3, 1e-5), (3, 1e-6), (100, 1e-4), (100, 1e-5)])
+def test_a_zero_beside_entries_millions_of_times_larger_does_not_pass_a_projection(size, weight):
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        weights, x = 100 * rng.uniform(0.5, 1, size), rng.uniform(-1, 1, size)
+        weights[1] = weight
+        for forgotten, verdicts in ((1.0, {Verdict.MATCH}), (0.0, {MISMATCH, Verdict.INCONCLUSIVE})):
+            kept = np.where(np.arange(size) == 1, forgotten, 1.0)
+            report = check_vjp(
+                lambda x, weights=weights: np.array(weights @ np.tanh(x)),
+                lambda g, x, weights=weights, kept=kept: g * kept * weights / np.cosh(x) ** 2,
+                x,
+                mode="fast",
+                seed=seed,
+            )
+            assert report.verdict in verdicts, str(report)
+
+
+@pytest.mark.parametrize("mode", ["full", "fast"])
+def test_a_kink_that_noise_hardly_shows_is_none(mode):
+    """Beside an output of 1e12 a bar is larger than the entry, and would have both slopes of a kink within it."""
+    x = np.random.default_rng(0).normal(size=6)
+    for seed in range(10):
+        for factor in (0.0, 0.5, 1.3):
+            kept = np.where(np.arange(6) == 0, factor, 1.0)
+            report = check_vjp(
+                lambda x: (1e12 + np.abs(x).sum(), 2 * np.abs(x)),
+                lambda g, x, kept=kept: kept * (g[0] + 2 * g[1]) * np.sign(x),
+                x,
+                seed=seed,
+                mode=mode,
+            )
+            assert not report.ok, str(report)

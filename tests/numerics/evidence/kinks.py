@@ -114,25 +114,31 @@ KINKS = [
         {KINK},
         {lambda g: g + 2 * (g == 0): {MISMATCH}, lambda g: -g: {MISMATCH}},
     ),
-    Case(
-        "medians-on-treads",
-        median32,
-        median32_vjp,
-        (np.array([[2.0, -3.0, -2.0], [-2.0, -2.0, -2.0], [3.0, 1.0, -3.0]]),),
-        "three are tied: slopes add up over steps so short that float32 shows none",
-        {KINK, UNDECIDED},
-        {lambda g: 1.5 * g: {MISMATCH, UNDECIDED}, lambda g: -g: {MISMATCH}},
-        seed=3,
-    ),
-    Case(
-        "medians-on-treads-beside-another-scale",
-        median32,
-        median32_vjp,
-        (np.array([[0.0, 1.0, -1.0], [-3.0, -3.0, -3.0], [-2.0, 2.0, 0.0]]),),
-        "at 0 float32 shows all steps, and that slopes of 1 add up hides that those of 0.005 do not",
-        {KINK, UNDECIDED},
-        {lambda g: 1.5 * g: {MISMATCH, UNDECIDED}, lambda g: -g: {MISMATCH}},
-        seed=43,
+    *(
+        Case(
+            f"medians-on-treads-{name}",
+            median32,
+            median32_vjp,
+            (np.array(x),),
+            why,
+            {KINK, UNDECIDED},
+            {lambda g: 1.5 * g: {MISMATCH, UNDECIDED}, lambda g: -g: {MISMATCH}},
+            seed=seed,
+        )
+        for name, x, why, seed in (
+            (
+                "alone",
+                [[2.0, -3.0, -2.0], [-2.0, -2.0, -2.0], [3.0, 1.0, -3.0]],
+                "three are tied: slopes add up over steps so short that float32 shows none",
+                3,
+            ),
+            (
+                "beside-another-scale",
+                [[0.0, 1.0, -1.0], [-3.0, -3.0, -3.0], [-2.0, 2.0, 0.0]],
+                "at 0 float32 shows all steps, and that slopes of 1 add up hides that those of 0.005 do not",
+                43,
+            ),
+        )
     ),
     Case(
         "kink-smaller-than-the-bend",
