@@ -46,7 +46,6 @@ UNDECIDED_IN_FAST_MODE = {
 """Right rows that a projection cannot decide; mode="full" does."""
 
 KNOWN: dict[str, dict[str, str]] = {
-    "sum": {"x|x|": "beside the noise of the other entries, slopes that meet at 0 are taken for those of a kink"},
     "twin": {
         "arctan2-on-an-axis-one-argument": "a bend within the coarsest steps of a flat entry is taken for a staircase's step",
     },
