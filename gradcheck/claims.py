@@ -18,6 +18,7 @@ _EXACT, _ROUNDED = (2, 4, 8), (3, 5, 7)  # times the cotangent
 _BESIDE = 8.0  # last bits of an entry
 _PARTS = (1.0, 0.37, 0.71, 0.13, 0.043)  # of a step: few values of a wave may be alike by accident
 _MORE_PARTS = (*_PARTS, 0.57, 0.23, 0.089, 0.83)
+_NODES = np.polynomial.legendre.leggauss(8)
 _NEAR = 1e-5  # of an entry: a wave that is longer shows in f
 _PLAINLY = 0.1  # of what is apart: three values of a wave are not so near each other by accident
 _OTHERS = 0.05  # of a value: so far apart are those that rounding draws anew
@@ -102,6 +103,16 @@ def mean_holds_over(point: Point, entry: Entry, longest: float, apart: float) ->
         while step > least and not all(abs(mean(part * step) - beside) <= apart for part in _MORE_PARTS):
             step /= 4
     return max(step, least)
+
+
+def mean_over(point: Point, entry: Entry, step: float) -> float:
+    """Return the mean of an analytic entry over all that lies within a step, on both sides.
+
+    That is what a central difference over the step shows, if the entry is the derivative of f all the way. Gauss and
+    Legendre's rule.
+    """
+    with _claims_along(point, entry) as value:
+        return float(0.5 * sum(weight * value(place * step) for place, weight in zip(*_NODES, strict=True)))
 
 
 def quantum(point: Point, entry: Entry, error: float) -> float:

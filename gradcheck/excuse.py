@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from gradcheck.claims import holds_over, is_residue, mean_holds_over, quantum, rests
 from gradcheck.difference import CONFIDENCE, Differences
 from gradcheck.evaluate import Vector
+from gradcheck.flat import FlatPart
 from gradcheck.ladder import Estimate
 from gradcheck.noise import SPACINGS
 from gradcheck.ordinary import OrdinaryValues
@@ -51,6 +53,11 @@ _COARSE = (
 )
 _CANCELS = "smaller than the last bit of the slopes farther away: a backward that subtracts such numbers loses it"
 _WAVE = "f may be a wave that goes up and down within the steps that noise allows, or noise"
+_ENOUGH = 4  # entries
+_PARTLY_FLAT = (
+    "over longer steps f does what the backward claims on the way, by jumps as float32 and float16 make them: part of"
+    " it lies on a tread here"
+)
 _LOST_INSIDE = "below the last bit of f at ordinary values, where the entry is right: rounding inside may have lost it"
 
 
@@ -89,6 +96,7 @@ class Excuses:
     def __init__(self, point: Point) -> None:
         self.point = point
         self._ordinary = OrdinaryValues(point)
+        self._not_flat: Counter[str] = Counter()
 
     def excuse(self, entry: Entry, result: Comparison, estimate: Estimate, *, may_wave: bool = True) -> str:
         """Return what may explain it; empty if nothing does.
@@ -261,6 +269,19 @@ class Excuses:
             return ""
         return _LOST_INSIDE if self._ordinary.is_right(found.entry, found.error) else ""
 
+    def _is_partly_flat(self, found: _Disagreement) -> str:
+        """Ask whether part of f lies on a tread of float32, or float16, so long that only longer steps show its slope.
+
+        Of an array some of whose entries are wrong for sure, the others are not asked.
+        """
+        if found.kinked or self._not_flat[found.entry[0]] >= _ENOUGH:
+            return ""
+        flat = FlatPart(self.point, found.entry, self._along(found), found.result.numerical)
+        if flat.explains(found.estimate.step):
+            return _PARTLY_FLAT
+        self._not_flat[found.entry[0]] += 1
+        return ""
+
     # functions, not methods of this one: those would keep it, and the user's arrays, until the collector runs
     _ASKED: ClassVar[tuple[Callable[[Excuses, _Disagreement], str], ...]] = (
         _seen_from_afar,
@@ -275,6 +296,7 @@ class Excuses:
         _cancels,
         _is_a_wave,
         _is_lost_inside,
+        _is_partly_flat,
     )
 
     # ------------------------------------------------------------------ what they ask

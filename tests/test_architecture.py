@@ -46,6 +46,7 @@ ORDER = [
     "convex",
     "treads",
     "rounded",
+    "flat",
     "settle",
     "ties",
     "ways",

@@ -14,7 +14,7 @@ from gradcheck import Verdict, check_grad, check_vjp
 ENTRIES = 100_000
 SHAPE = (256, 256)
 SEEDS = range(int(os.environ.get("GRADCHECK_SEARCH_SEEDS", "5")))
-FORWARDS = {1: 60, 10: 420, 50: 1122}
+FORWARDS = {1: 80, 10: 420, 50: 1122}
 
 
 def sigmoid(z):
@@ -123,7 +123,7 @@ def test_catches_one_wrong_entry_of_a_dense_layer():
     for seed in SEEDS:
         report = dense(np.random.default_rng(seed), (17, 33), seed)
         assert accused(report) == {(17, 33)}
-        assert report.forward_calls <= 60
+        assert report.forward_calls <= 64
 
 
 def test_dense_layer_is_judged_to_a_hundred_thousandth_of_its_largest_entries():
