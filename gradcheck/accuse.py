@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import replace
 
-import numpy as np
-
-from gradcheck import kink
 from gradcheck.convex import bends_one_way
-from gradcheck.difference import Differences
 from gradcheck.excuse import Excuses
-from gradcheck.ladder import Estimate, climb_down
-from gradcheck.layer import Named
+from gradcheck.hidden_kink import is_on_a_kink, is_smooth_over, small_kink
+from gradcheck.ladder import Estimate
 from gradcheck.nearby import SHIFT, Slopes, attained_nearby, slopes_nearby, stays_nearby, steady_nearby
 from gradcheck.point import Entry, Point
-from gradcheck.probe import ProjectionRay, default_step, signed
+from gradcheck.probe import default_step
 from gradcheck.report import Comparison, Verdict
 from gradcheck.report.reasons import BEYOND
 from gradcheck.tolerance import agree, allowed
@@ -27,18 +22,10 @@ _BENDS = 1e-3  # nor do they explain an error below this part of the slope: so m
 _CLOSE = 1e-5  # a kink that is seen over no shorter steps may lie beside the point
 _JUMPS = 1e-2  # of an error: kinks that jump by less do not explain it
 _FAR_OUTSIDE = 0.1  # of the jump of the slopes, outside everything seen nearby
-_SUMS = 6
-_AT_ONCE = 2.0**-37  # a step that no kink beside the point lies within, as far as can be told
-_FAR_OFF, _COARSER = 2.0**-12, 2.0**5  # how long it may become where f is too noisy to be seen over it
-_NOT_ADDING = 1e-2
 _ENOUGH = 32  # entries of an array that are wrong nearby too: the rest is not looked at there
 _FINER = 2.0**-4
 _WITHIN = 0.125  # of a step
-_BENT = 0.1  # of a slope: what the two sides of a random direction differ by where several kinks meet
-_FINE, _EVENLY = 0.25, 0.1  # of a step; of that difference: so nearly it shrinks with the step where f but bends
-_HALF = 0.5  # of an error
-_LONGER = (1.0, 4.0, 16.0)  # steps, over which noise is less
-_AMPLIFIED = 40.0  # times the noise of the shortest step, in both extrapolated slopes together
+_MUCH = 0.1  # of the jump of the slopes: noise that would hide it over steps a little finer
 _SMALL_KINK = "its one-sided slopes seem to be {:.6g} and {:.6g}, a kink that is small beside how f bends; move off it"
 _SUM_OF_SIDES = 1e-6
 _MANY_KINKS = "several kinks meet at or near the point, and the slopes seen do not decide; move the point off them"
@@ -120,35 +107,14 @@ class Accuser:
         """Tell whether over the finest steps that show a kink noise is much: over finer ones, it would hide it."""
         differences = self.point.along_entry(entry)
         level = differences.level(estimate.closest)
-        return level.jump_noise > _BENT * (estimate.high - estimate.low)
-
-    def _small_kink(self, entry: Entry, result: Comparison, estimate: Estimate) -> tuple[float, float] | None:
-        """Return one-sided slopes, if a value between them is claimed and they differ by less than f bends.
-
-        Over steps at which that is seen, noise hides how far they are apart; both are extrapolated from longer ones.
-        """
-        differences = self.point.along_entry(entry)
-        level = differences.level(estimate.step)
-        if abs(level.jump) + level.jump_noise <= _HALF * result.error:
-            return None
-        found = []
-        for longer in _LONGER:
-            levels = [differences.level(longer * estimate.step * finer) for finer in (1.0, 0.5, 0.25)]
-            forward, forward_bar = _at_zero([level.forward for level in levels])
-            backward, backward_bar = _at_zero([level.backward for level in levels])
-            bar = forward_bar + backward_bar + _AMPLIFIED * levels[-1].noise
-            if math.isfinite(bar):
-                found.append((bar, min(forward, backward), max(forward, backward)))
-        bar, low, high = min(found, default=(math.inf, 0.0, 0.0))
-        differ = high - low > max(2 * bar, _HALF * result.error)
-        return (low, high) if differ and low - bar <= result.analytic <= high + bar else None
+        return level.jump_noise > _MUCH * (estimate.high - estimate.low)
 
     def _beside_a_slope(self, entry: Entry, wrong: Comparison, estimate: Estimate, slopes: Slopes) -> Comparison:
         """Judge an entry off the one slope that f has along it, with a backward that is right all around."""
         # outputs with kinks of opposite sense may cancel in the sum, and so may the kinks of one
         if legal := self._by_output(entry, wrong, estimate):
             return legal
-        if sides := self._small_kink(entry, wrong, estimate):
+        if sides := small_kink(self.point, entry, wrong, estimate):
             return replace(wrong, verdict=Verdict.INCONCLUSIVE, reason=_SMALL_KINK.format(*sides))
         if slopes.values:
             low, high = min(slopes.values), max(slopes.values)
@@ -159,7 +125,7 @@ class Accuser:
                 return wrong if within.wrong else _unclear(wrong)
             if kinks and not self._bends(entry, wrong.numerical, slopes.values):
                 return self._hull(wrong, estimate, low, high) or _unclear(wrong)
-        if not self._on_a_kink(entry):
+        if not is_on_a_kink(self.point, entry):
             return wrong
         if attained_nearby(self.point, entry, wrong.error):
             return _piece(wrong, estimate)
@@ -204,23 +170,9 @@ class Accuser:
         """
         name, index = entry
         within = _WITHIN * estimate.step / (SHIFT * float(self.point.natural(name)[index]))
-        if within >= _FINER or not self._is_smooth(within * SHIFT):
+        if within >= _FINER or not is_smooth_over(self.point, within * SHIFT):
             return None
         return slopes_nearby(self.point, entry, error, nearer=within)
-
-    def _is_smooth(self, step: float) -> bool:
-        """Tell whether f has one slope on both sides of the point, along some random directions through all entries."""
-        point = self.point
-        for _ in range(_SUMS):
-            direction = {n: point.natural(n) * signed(point.rng, each.shape) for n, each in point.gradient.items()}
-            along = point.along(direction)[0]
-            level = along.level(step)
-            if abs(level.jump) <= _BENT * max(abs(level.forward), abs(level.backward)) + level.jump_noise:
-                continue
-            finer = along.level(_FINE * step)
-            if abs(finer.jump - _FINE * level.jump) > _EVENLY * abs(level.jump) + finer.jump_noise:
-                return False
-        return True
 
     def _hull(self, wrong: Comparison, estimate: Estimate, low: float, high: float) -> Comparison | None:
         """Accept an entry that lies between the slopes nearby."""
@@ -248,56 +200,6 @@ class Accuser:
         differences = self.point.along_entry(entry)
         usual = default_step(self.point.eps(entry[0]), differences.ray.scale)
         return differences.sides(max(estimate.closest, min(estimate.step, usual)))
-
-    def _on_a_kink(self, entry: Entry) -> bool:
-        """Tell whether the outputs that an entry reaches are on some kink.
-
-        By the two sides of a random direction; and by slopes that do not add up, since a median of three that are tied
-        has the same slope on both sides of every direction.
-        """
-        point = self.point
-        reached = point.along_entry(entry, alone=True)
-        reached.explore()
-        # an entry tied with others may reach nothing alone: then all outputs are looked at
-        weights = np.where(reached.reached | reached.unmoved, point.cotangent, 0.0)
-
-        def along(direction: Named) -> Differences:
-            return Differences(ProjectionRay(point.evaluator, direction), point.base, weights, point.noise)
-
-        def anywhere() -> Named:
-            return {name: point.natural(name) * signed(point.rng, each.shape) for name, each in point.gradient.items()}
-
-        if kink.judge(climb_down(along(anywhere()))).kinked:
-            return True
-        step, moves = _AT_ONCE, np.zeros(0, bool)
-        one = anywhere()
-        along_one = along(one)
-        for _ in range(_SUMS):
-            other = anywhere()
-            three = [along_one, along(other), along({name: one[name] + other[name] for name in one})]
-            while True:
-                (first, second, together), bars = zip(*(each.by_output(step) for each in three), strict=True)
-                bar, adding = sum(bars), _NOT_ADDING * np.maximum(np.abs(first), np.abs(second))
-                if np.any(np.abs(together - first - second) > 2 * bar + adding):
-                    return True
-                vague = bar > adding
-                if step >= _FAR_OFF or not vague.any():
-                    break
-                if not moves.size:
-                    moves = three[-1].moves(_FAR_OFF) > 0
-                if not vague[moves].any():
-                    break
-                step *= _COARSER  # what lies on a tread does not show
-            one, along_one = other, three[1]
-        return False
-
-
-def _at_zero(slopes: list[float]) -> tuple[float, float]:
-    """Extrapolate slopes over a step, its half and its quarter to one of 0; return as well how far that may be off."""
-    whole, half, quarter = slopes
-    line = 2 * quarter - half
-    parabola = (8 * quarter - 6 * half + whole) / 3
-    return parabola, abs(parabola - line)
 
 
 def _piece(wrong: Comparison, estimate: Estimate) -> Comparison:

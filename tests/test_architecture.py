@@ -52,6 +52,7 @@ ORDER = [
     "ways",
     "joint",
     "excuse",
+    "hidden_kink",
     "accuse",
     "tally",
     "sight",
