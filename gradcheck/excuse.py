@@ -53,7 +53,7 @@ _COARSE = (
 )
 _CANCELS = "smaller than the last bit of the slopes farther away: a backward that subtracts such numbers loses it"
 _WAVE = "f may be a wave that goes up and down within the steps that noise allows, or noise"
-_ENOUGH = 4  # entries
+_ENOUGH = 2  # entries
 _PARTLY_FLAT = (
     "over longer steps f does what the backward claims on the way, by jumps as float32 and float16 make them: part of"
     " it lies on a tread here"

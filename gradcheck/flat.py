@@ -17,6 +17,7 @@ _HALF = 2.0**-10  # last bit of float16
 _AVERAGED = 4.0  # lengths of a tread, over which one edge more or less is little
 _SHORTER, _SHORT = 4.0, 2.0**-8  # steps are so many times shorter each time, down to this part of the scale
 _SAME, _LEFT = 0.2, 0.3  # of the error
+_BENDS = 0.1  # of the error
 _AT_ONCE, _STEEP = 2.0**-32, 64.0  # of a step; of slopes
 _JUMP = 2.0**-6  # of the error: many outputs may each have an edge of their own
 _CLAIMED = 0.5  # of what is missing less beyond an edge: so much the claims may have changed there
@@ -79,8 +80,8 @@ class FlatPart:
         shortest = min(longest, max(_SHORT * differences.ray.scale, _AVERAGED * step))
         while longest >= shortest:
             slope = differences.level(longest).central
-            # no edge lies within a step over which f does no more than close to the point
-            if abs(slope - self._numerical) <= _LEFT * error:
+            # no edge lies within a step over which f does no more than close to the point, but bend
+            if abs(slope - self._numerical) <= _LEFT * error or self._but_bends(longest):
                 return False
             over = self._over(longest, slope)
             # one edge more or less is twice as much over half the step
@@ -88,6 +89,12 @@ class FlatPart:
                 return self._is_a_tread(self._over(step), over)
             longest /= _SHORTER
         return False
+
+    def _but_bends(self, step: float) -> bool:
+        """Tell whether the slopes over a step and shorter ones lead back to the one close to the point."""
+        slopes = [self._differences.level(step / part).central for part in (1, 2, 4, 8)]
+        ends = [(64 * slopes[k + 2] - 20 * slopes[k + 1] + slopes[k]) / 45 for k in (0, 1)]
+        return all(abs(end - self._numerical) <= _BENDS * abs(self._error) for end in ends)  # one may by accident
 
     def _is_a_tread(self, near: _Over, far: _Over) -> bool:
         """Tell whether what is missing grows up to an edge, where f makes up for it, and in the end is no more."""
